@@ -1,0 +1,37 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test build lint fmt cover bench clean
+
+NPX := npx --no-install
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+# npm ci refuses a lock file that leaves out other platforms' binaries; install accepts it and keeps it as it is.
+node_modules/.installed: package.json package-lock.json
+	npm install --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+build: node_modules/.installed ## compile to dist/
+	@$(NPX) tsc -p .
+
+run: build ## start a cache in .tagcache/, warm it with WARM (default /usr/share), read it back twice, compare
+	@node dist/cli/main.js demo --dir .tagcache $(if $(WARM),--warm $(WARM)) $(if $(ONCE),--once)
+
+lint: node_modules/.installed ## formatting and lint rules, the direction of imports among them
+	@$(NPX) oxfmt --check engine index cli test
+	@$(NPX) oxlint --type-aware engine index cli test
+
+test: lint build ## lint, type-check, build, run all tests
+	@node --enable-source-maps dist/test/run.js
+
+fmt: node_modules/.installed ## format the sources in place
+	@$(NPX) oxfmt engine index cli test
+
+cover: node_modules/.installed ## line coverage of engine/ and index/, at least 90 %
+	@$(NPX) c8 node --import tsx test/run.ts
+
+bench: build ## measure against raw file operations, under a minute
+	@node dist/test/bench/run.js
+
+clean: ## remove what was built; the cache in .tagcache/ stays
+	rm -rf dist coverage node_modules/.installed

@@ -1,0 +1,206 @@
+/**
+ * What a cache offers, in types alone. The library (engine/cache.ts) and the daemon's client
+ * (engine/daemon/client.ts) implement the same interface, and one conformance suite runs over both.
+ *
+ * Absent content is a value: `miss`. Trouble on the way to content is a value too: `bypass` with a reason means
+ * "go to the origin". Wrong arguments, closed handles and operations that had to take effect and did not are
+ * thrown as CacheError.
+ */
+import type { NameBytes } from "../index/core/names.js";
+
+export type { NameBytes } from "../index/core/names.js";
+
+/** Names one block: `block` is the 0-based number of a 256 KiB block, below 2^45. */
+export interface Tag {
+  readonly fs: NameBytes;
+  readonly volume: NameBytes;
+  readonly inode: NameBytes;
+  readonly block: number;
+}
+
+/**
+ * Why an answer is "go to the origin":
+ * - `no-space`: no slot could be made free in time;
+ * - `drive-full`: the drive has too little room or too few inodes left;
+ * - `index-full`: the index has used up its share of the capacity;
+ * - `io-error`: the drive failed;
+ * - `stale`: the content was invalidated while it was being stored;
+ * - `overload`: a queue is at its limit;
+ * - `closing`: the cache is being closed or wiped;
+ * - `timeout`: the daemon did not answer within the client's deadline;
+ * - `unavailable`: no daemon answers.
+ */
+export type BypassReason =
+  | "no-space"
+  | "drive-full"
+  | "index-full"
+  | "io-error"
+  | "stale"
+  | "overload"
+  | "closing"
+  | "timeout"
+  | "unavailable";
+
+export interface Bypass {
+  readonly kind: "bypass";
+  readonly reason: BypassReason;
+}
+
+export interface GetOptions {
+  /** First byte wanted, within the block; 0 unless given. */
+  readonly offsetBytes?: number;
+  /** How many bytes; to the end of the block unless given. */
+  readonly lengthBytes?: number;
+  /** Where the bytes go, from its start; a fresh buffer unless given. It must hold what is asked for (256 KiB if nothing is). */
+  readonly into?: Uint8Array;
+}
+
+/** `bytes` may be shorter than asked for, empty even, where the block ends. */
+export type GetResult = { readonly kind: "hit"; readonly bytes: Buffer } | { readonly kind: "miss" } | Bypass;
+
+export type PutResult = { readonly kind: "stored" } | Bypass;
+
+/** Bytes [offsetBytes, offsetBytes + lengthBytes) of a file. */
+export interface ByteRange {
+  readonly offsetBytes: bigint;
+  readonly lengthBytes: number;
+}
+
+export interface FileReadResult {
+  /** As long as asked for, cut at the end of the file; bytes inside `missing` are zero and mean nothing. */
+  readonly bytes: Buffer;
+  /** What is not cached, ascending, disjoint, not adjacent. Empty on a full hit. */
+  readonly missing: readonly ByteRange[];
+  /** Set when trouble rather than absence is behind `missing`. */
+  readonly bypass?: BypassReason;
+}
+
+export interface FileWriteResult {
+  /** What was stored, ascending. The rest was not, and a read will report it missing. */
+  readonly stored: readonly ByteRange[];
+  /** Set when trouble rather than the shape of the range kept something from being stored. */
+  readonly bypass?: BypassReason;
+}
+
+export interface AcquireVolumeOptions {
+  /** Opaque; when it differs from what is stored, everything cached of the volume is invalidated in this call. */
+  readonly coherency?: Uint8Array;
+}
+
+export interface AcquireCookieOptions {
+  /** Opaque; when it differs from what is stored, everything cached of the file is invalidated in this call. */
+  readonly coherency?: Uint8Array;
+  /** Size of the file, 0 to 2^63 - 1. Kept as it was unless given; 0 for a file not seen before. */
+  readonly sizeBytes?: bigint;
+}
+
+/** How an acquired handle found the cache: `found` with matching coherency data, `created`, or `invalidated` by a mismatch. */
+export type AcquireOutcome = "found" | "created" | "invalidated";
+
+/**
+ * A handle on (fs, volume), as fscache's volume. Several handles on one volume may be held at a time; the coherency
+ * data of the last acquire stands.
+ */
+export interface VolumeHandle {
+  readonly outcome: AcquireOutcome;
+  acquireCookie(inode: NameBytes, options?: AcquireCookieOptions): Promise<CookieHandle>;
+  /** From the moment this resolves no reader gets content of this volume that was stored before. */
+  invalidate(): Promise<void>;
+  /** Gives the handle up; its cookies end with it. `coherency` is stored for the next acquire; `invalidate` drops the content. */
+  relinquish(options?: { readonly coherency?: Uint8Array; readonly invalidate?: boolean }): Promise<void>;
+}
+
+/** A handle on (fs, volume, inode), as fscache's cookie. Its blocks are those that a Tag with the same names means. */
+export interface CookieHandle {
+  readonly outcome: AcquireOutcome;
+  /** Size of the file as this handle knows it. */
+  readonly sizeBytes: bigint;
+  /** Reads a byte range; at most READ_BYTES_MAX at once. */
+  read(offsetBytes: bigint, lengthBytes: number): Promise<FileReadResult>;
+  /**
+   * Stores a byte range; at most WRITE_BYTES_MAX at once. Blocks that the range covers from their first byte to their
+   * last (the last block of a file ends with the file) are stored, the rest is not.
+   */
+  write(offsetBytes: bigint, bytes: Uint8Array): Promise<FileWriteResult>;
+  /** From the moment this resolves no reader gets content of this file that was stored before. New coherency data and size may be set with it. */
+  invalidate(options?: AcquireCookieOptions): Promise<void>;
+  /** Gives the handle up. `coherency` is stored for the next acquire; `retire` drops the file's content with it. */
+  relinquish(options?: { readonly coherency?: Uint8Array; readonly retire?: boolean }): Promise<void>;
+}
+
+/** What one call of CookieHandle.read or write may carry. */
+export const READ_BYTES_MAX = 4 * 1024 * 1024;
+export const WRITE_BYTES_MAX = 4 * 1024 * 1024;
+
+export interface StartReport {
+  /** `new`: the directory was empty; `upgrade`: it was written by an older version. */
+  readonly kind: "new" | "clean" | "unclean" | "upgrade";
+  readonly action: "none" | "wipe";
+  /** From the call of openCache to a cache that answers. */
+  readonly ms: number;
+  /** Why the content was wiped, in words; absent when it was not. */
+  readonly reason?: string;
+}
+
+export interface CacheStatus {
+  readonly state: "running" | "closing";
+  readonly pid: number;
+  readonly version: string;
+  readonly uptimeSeconds: number;
+  /** Hexadecimal; the same for as long as the ledger lives. */
+  readonly cacheId: string;
+  readonly epoch: number;
+  readonly policy: string;
+  readonly directory: string;
+  readonly capacityBytes: number;
+  /** What the slot files occupy: the sum of their high-water marks in 4 KiB pages. */
+  readonly usedBytes: number;
+  /** How much of that is valid data. */
+  readonly validBytes: number;
+  /** Index and ledger files. usedBytes + indexBytes never exceed capacityBytes. */
+  readonly indexBytes: number;
+  readonly indexBytesMax: number;
+  readonly slots: {
+    /** Slots that exist; at most slotsMax. */
+    readonly total: number;
+    readonly used: number;
+    readonly free: number;
+    readonly quarantined: number;
+    /** Left by an unclean end and not looked at yet; 0 soon after a start. */
+    readonly unknown: number;
+  };
+  readonly slotsMax: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly puts: number;
+  readonly culled: number;
+  readonly corrupt: number;
+  readonly bypassed: Readonly<Partial<Record<BypassReason, number>>>;
+  readonly start: StartReport;
+}
+
+export interface BlockCache {
+  /**
+   * Reads a block, or a range of it; a hit refreshes its recency. Every byte returned was checked against the checksum
+   * that was stored with it.
+   * @throws {CacheError} E_ARGUMENT, E_CLOSED.
+   */
+  get(tag: Tag, options?: GetOptions): Promise<GetResult>;
+  /**
+   * Stores a block of 1 to 256 KiB, in place of what was stored under the tag. Resolves when the bytes are in their slot
+   * and every later call sees them; they survive a clean stop. `bytes` must not change until then.
+   * @throws {CacheError} E_ARGUMENT, E_CLOSED.
+   */
+  put(tag: Tag, bytes: Uint8Array): Promise<PutResult>;
+  /** Whether a get would hit, as far as the index knows; recency is left alone. @throws {CacheError} E_ARGUMENT, E_CLOSED. */
+  has(tag: Tag): Promise<boolean>;
+  /** Drops a block; true if it was there. Resolves after its commit. @throws {CacheError} E_ARGUMENT, E_CLOSED, and E_TIMEOUT or E_UNAVAILABLE from a client. */
+  remove(tag: Tag): Promise<boolean>;
+  /** @throws {CacheError} E_ARGUMENT, E_CLOSED. */
+  acquireVolume(fs: NameBytes, volume: NameBytes, options?: AcquireVolumeOptions): Promise<VolumeHandle>;
+  status(): Promise<CacheStatus>;
+  /** Forgets everything cached, at once, whatever its amount: a new epoch begins. Handles end with E_STALE. */
+  wipe(): Promise<void>;
+  /** Ends the cache, or the client's connection. Idempotent; every call after it fails with E_CLOSED. */
+  close(): Promise<void>;
+}
