@@ -1,0 +1,50 @@
+/** Talking to the daemon from a command. */
+import { CacheError, isCacheError } from "../index/core/errors.js";
+import type { CacheClient } from "../engine/daemon/client.js";
+import { connect } from "../engine/daemon/client.js";
+import { CliError, EXIT } from "./exit-codes.js";
+import type { Settings } from "./settings.js";
+
+/**
+ * Runs `work` with a connection to the daemon and closes it.
+ * @throws {CliError} 69 when no daemon answers; what `work` throws.
+ */
+export async function withDaemon<Result>(
+  settings: Settings,
+  work: (client: CacheClient) => Promise<Result>,
+): Promise<Result> {
+  try {
+    const client = await connect({ socketPath: settings.socketPath });
+    try {
+      return await work(client);
+    } finally {
+      await client.close();
+    }
+  } catch (error) {
+    throw explain(error, settings);
+  }
+}
+
+/** The daemon's client, or undefined when no daemon listens there. */
+export async function connectIfRunning(settings: Settings): Promise<CacheClient | undefined> {
+  try {
+    return await connect({ socketPath: settings.socketPath });
+  } catch (error) {
+    if (isCacheError(error, "E_UNAVAILABLE")) return undefined;
+    throw explain(error, settings);
+  }
+}
+
+function explain(error: unknown, settings: Settings): unknown {
+  if (!(error instanceof CacheError)) return error;
+  const socket = settings.socketPath;
+  if (error.code === "E_UNAVAILABLE") {
+    const line = `No daemon answers on ${socket}: start one with "tagcache serve --dir ${settings.directory}"`;
+    return new CliError(EXIT.unavailable, line, { cause: error });
+  }
+  if (error.code === "E_TIMEOUT") {
+    const line = `The daemon on ${socket} does not answer in time: look at it, or start another with "tagcache serve"`;
+    return new CliError(EXIT.unavailable, line, { cause: error });
+  }
+  return error;
+}

@@ -1,0 +1,122 @@
+/**
+ * tagcache's public face: opens a cache in this process, and everything a caller needs to name. The daemon, the tools
+ * and other programs use this file and nothing below it.
+ */
+import fs from "node:fs";
+import path from "node:path";
+import { CacheError } from "../index/core/errors.js";
+import type { BlockCache } from "./api.js";
+import { monotonicMs } from "./clock.js";
+import { markClean } from "./coherency/close-state.js";
+import { type OpenState, openState, removeOldIndexes } from "./coherency/open-state.js";
+import { readSignature } from "./coherency/signature.js";
+import { driveSpace } from "./cull/drive.js";
+import { BYTES_A_SLOT, limitsOf } from "./limits.js";
+import { LocalCache } from "./local-cache.js";
+import { type LogFunction, silent } from "./log.js";
+import type { SlotIo } from "./slots/io.js";
+import { SlotFiles } from "./slots/slot-files.js";
+import { STATE } from "./slots/slot-table.js";
+import { WriteBack } from "./slots/write-back.js";
+
+export type * from "./api.js";
+export { READ_BYTES_MAX, WRITE_BYTES_MAX } from "./api.js";
+export { CacheError, type CacheErrorCode, ERROR_CODES, isCacheError } from "../index/core/errors.js";
+export { BLOCK_NUMBERS_MAX, SLOT_BYTES } from "../index/core/layout.js";
+export { nameText, parseNameText } from "../index/core/names.js";
+export { driveSpace, type DriveSpace } from "./cull/drive.js";
+export { CAPACITY_BYTES_MIN, SLOTS_MIN, defaultCapacity } from "./limits.js";
+export type { LogFunction, LogLevel } from "./log.js";
+export { VERSION } from "./version.js";
+
+export interface OpenCacheOptions {
+  /** Made if missing. A local directory of its own: anything else in it, or a remote file system, is refused. */
+  readonly directory: string;
+  /** Where the ledger lies; `<directory>/ledger` unless given. */
+  readonly stateDirectory?: string;
+  /** Everything the cache occupies: slots, index, ledger. The smaller of 10 GiB and a fifth of what is free unless given. */
+  readonly capacityBytes?: number;
+  /** How many slots at most; one for 32 KiB of capacity unless given. */
+  readonly slotsMax?: number;
+  /** What to do after an unclean end: forget everything. */
+  readonly onUnclean?: "wipe";
+  readonly log?: LogFunction;
+  /** Wipe at start, for this reason, whatever the last owner left. */
+  readonly wipeReason?: string;
+  /** For tests: stands between the cache and its slot files. */
+  readonly io?: SlotIo;
+  /** For tests: a monotonic clock in milliseconds. */
+  readonly now?: () => number;
+}
+
+/**
+ * Opens the cache in a directory and owns it until close. What was stored before the last clean stop is there again;
+ * after any other end the cache starts empty.
+ * @throws {CacheError} E_BUSY with the owner's pid; E_NOT_OURS, E_DIRECTORY, E_CONFIG, E_FORMAT_VERSION,
+ * E_LEDGER_CORRUPT, E_PLATFORM, E_IO. Nothing is changed then in a directory that is not ours.
+ */
+export async function openCache(options: OpenCacheOptions): Promise<BlockCache> {
+  const log = options.log ?? silent;
+  const now = options.now ?? monotonicMs;
+  const beganMs = now();
+  limitsOf(options, driveSpace(nearestExisting(options.directory)), 0); // before anything is touched
+  let state = await openState({ ...options, log });
+  try {
+    let limits = limitsOf(options, driveSpace(state.paths.directory), ownBytes(state), indexBytes(state));
+    if (limits.slotBytesMax < limits.capacityBytes / 2) {
+      await release(state);
+      const wipeReason = "the index is too large for the capacity";
+      state = await openState({ ...options, log, wipeReason });
+      limits = limitsOf(options, driveSpace(state.paths.directory), ownBytes(state), indexBytes(state));
+    }
+    return await LocalCache.open({ state, limits, log, now, beganMs, ...(options.io && { io: options.io }) });
+  } catch (error) {
+    await release(state);
+    throw error;
+  }
+}
+
+/**
+ * Wipes a cache that nobody owns: everything cached is forgotten, at the same cost for any amount; slot files stay, the
+ * ledger's records too.
+ * @throws {CacheError} as openCache; E_BUSY while somebody owns it; E_NOT_OURS where there is no cache.
+ */
+export async function wipeDirectory(
+  options: Pick<OpenCacheOptions, "directory" | "stateDirectory" | "log">,
+): Promise<{ epoch: number }> {
+  const { directory, log = silent } = options;
+  if (!fs.existsSync(directory) || readSignature(directory) === undefined) {
+    throw new CacheError("E_NOT_OURS", `Cannot wipe ${directory}: there is no cache in it`);
+  }
+  const state = await openState({ ...options, log, wipeReason: "asked for" });
+  const { table, index, epoch, objectCounters, order, nextSequence } = state;
+  const files = new SlotFiles({ root: state.paths.slots, descriptorsMax: 1 });
+  const writeBack = new WriteBack({ files, now: monotonicMs, onError: () => {} }); // nothing was written
+  try {
+    await removeOldIndexes(state.paths, epoch, log);
+    await markClean({ state, index, epoch, objectCounters, order, table, files, writeBack, nextSequence });
+    return { epoch };
+  } finally {
+    await release(state);
+  }
+}
+
+async function release(state: OpenState): Promise<void> {
+  await state.index.close().finally(() => state.ledger.close());
+  state.releaseLocks();
+}
+
+function indexBytes(state: OpenState): number {
+  return state.index.stats().fileBytes + state.ledger.fileBytes();
+}
+
+/** What the cache itself holds of the drive; slots not looked at yet count as middling. */
+function ownBytes(state: OpenState): number {
+  return state.table.usedBytes + indexBytes(state) + state.table.countOf(STATE.unknown) * BYTES_A_SLOT;
+}
+
+function nearestExisting(directory: string): string {
+  let place = path.resolve(directory);
+  while (!fs.existsSync(place)) place = path.dirname(place);
+  return place;
+}

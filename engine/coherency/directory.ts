@@ -1,0 +1,132 @@
+/** Whether a directory may be a cache, and its skeleton. Nothing is changed in one that is not ours. */
+import fs from "node:fs";
+import path from "node:path";
+import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
+import { FORMAT_VERSION } from "../../index/core/layout.js";
+import { type Signature, SIGNATURE_NAME, readSignature } from "./signature.js";
+
+/** Names inside a cache directory; FORMAT.md "Directory". */
+export interface CachePaths {
+  readonly directory: string;
+  readonly lock: string;
+  readonly index: string;
+  readonly slots: string;
+  readonly checkpoint: string;
+  readonly state: string;
+  /** The state directory lies elsewhere and has a lock of its own. */
+  readonly stateLock: string | undefined;
+}
+
+/** statfs(2) types: remote file systems give no locks and no page cache we could trust; memory does not outlive a boot. */
+const REFUSED = new Map([
+  [0x6969, "NFS"],
+  [0x517b, "SMB"],
+  [0xfe534d42, "SMB"],
+  [0xff534d42, "SMB"],
+  [0x65735546, "FUSE"],
+  [0x01021997, "9p"],
+]);
+const WARNED = new Map([
+  [0x01021994, "tmpfs: it does not survive a reboot and takes memory"],
+  [0x794c7630, "an overlay: slot files may be copied up and slow"],
+]);
+const CACHEDIR_TAG = "CACHEDIR.TAG";
+const CACHEDIR_TAG_TEXT =
+  "Signature: 8a477f597d28d172789f06886806bc55\n# Made by tagcache; backup tools may pass this directory by.\n";
+const DIRECTORY_MODE = 0o700;
+/** What a starter that died early, or is just starting, may have left before the signature stands. */
+const EARLY_NAMES = new Set(["lock", `${SIGNATURE_NAME}.tmp`, "lost+found"]);
+
+export function cachePaths(directory: string, stateDirectory?: string): CachePaths {
+  const root = path.resolve(directory);
+  const state = path.resolve(stateDirectory ?? path.join(root, "ledger"));
+  const elsewhere = state !== path.join(root, "ledger");
+  return {
+    directory: root,
+    lock: path.join(root, "lock"),
+    index: path.join(root, "index"),
+    slots: path.join(root, "slots"),
+    checkpoint: path.join(root, "checkpoint"),
+    state,
+    stateLock: elsewhere ? path.join(state, "lock") : undefined,
+  };
+}
+
+/**
+ * Makes the directory if there is none, and checks that it may be a cache.
+ * @returns a warning about its file system, if there is reason for one.
+ * @throws {CacheError} E_DIRECTORY, E_NOT_OURS, E_FORMAT_VERSION.
+ */
+export function prepareDirectory(directory: string): string | undefined {
+  makeDirectory(directory);
+  checkUsable(directory);
+  const type = fs.statfsSync(directory).type >>> 0;
+  const refused = REFUSED.get(type);
+  if (refused !== undefined) {
+    throw new CacheError(
+      "E_DIRECTORY",
+      `Cannot use ${directory}: it lies on ${refused}, want a local file system`,
+    );
+  }
+  checkSignature(directory);
+  const warned = WARNED.get(type);
+  return warned === undefined ? undefined : `${directory} lies on ${warned}`;
+}
+
+/**
+ * The signature of a cache, or undefined of a directory that is empty or was given up while it was made.
+ * @throws {CacheError} E_NOT_OURS if it holds something else; E_FORMAT_VERSION if it is newer than this program.
+ */
+export function checkSignature(directory: string): Signature | undefined {
+  const signature = readSignature(directory);
+  if (signature === undefined) {
+    const foreign = fs.readdirSync(directory).find((name) => !EARLY_NAMES.has(name));
+    // Another starter may have finished the signature since we looked for it.
+    if (foreign === undefined || readSignature(directory) !== undefined) return readSignature(directory);
+    const message = `Cannot use ${directory}: it holds "${foreign}" and is no cache of ours, want an empty directory`;
+    throw new CacheError("E_NOT_OURS", message);
+  }
+  if (signature.formatVersion > FORMAT_VERSION) {
+    const message = `Cannot use ${directory}: it has format ${signature.formatVersion}, this program knows up to format ${FORMAT_VERSION}`;
+    throw new CacheError("E_FORMAT_VERSION", message);
+  }
+  return signature;
+}
+
+/** A directory of ours inside the cache, made if missing; `tagged` ones are passed by by backup tools. */
+export function makeInner(directory: string, tagged: boolean): void {
+  makeDirectory(directory);
+  const tag = path.join(directory, CACHEDIR_TAG);
+  if (tagged && !fs.existsSync(tag)) fs.writeFileSync(tag, CACHEDIR_TAG_TEXT, { mode: 0o600 });
+}
+
+function makeDirectory(directory: string): void {
+  try {
+    fs.mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "EEXIST" || errno === "ENOTDIR") {
+      throw new CacheError("E_DIRECTORY", `Cannot use ${directory}: it is not a directory`, { cause: error });
+    }
+    throw new CacheError("E_DIRECTORY", `Cannot make ${directory}: ${errno ?? messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  const stats = fs.lstatSync(directory);
+  if (stats.isSymbolicLink()) {
+    throw new CacheError(
+      "E_DIRECTORY",
+      `Cannot use ${directory}: it is a symbolic link, want the directory itself`,
+    );
+  }
+}
+
+function checkUsable(directory: string): void {
+  const { R_OK, W_OK, X_OK } = fs.constants;
+  try {
+    fs.accessSync(directory, R_OK | W_OK | X_OK);
+  } catch (error) {
+    const message = `Cannot use ${directory}: it may not be read and written (${errnoOf(error)})`;
+    throw new CacheError("E_DIRECTORY", message, { cause: error });
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * Opening: who owns the directory, how the last owner ended, and what of its content counts. The mark goes durably from
+ * clean to opening before the index is mapped, and to unclean before anything of the clean state is touched; so whoever
+ * finds opening or unclean wipes, into a new epoch and a new environment, without mapping the old one.
+ */
+import { randomBytes } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { BlockIndex } from "../../index/block-index.js";
+import { CacheError, isCacheError } from "../../index/core/errors.js";
+import { FORMAT_VERSION } from "../../index/core/layout.js";
+import { Ledger } from "../../index/ledger.js";
+import type { StartReport } from "../api.js";
+import type { LogFunction } from "../log.js";
+import type { ObjectCounters } from "../objects.js";
+import { slotNumbersFound } from "../slots/slot-paths.js";
+import { SlotTable } from "../slots/slot-table.js";
+import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
+import { type CachePaths, cachePaths, checkSignature, makeInner, prepareDirectory } from "./directory.js";
+import { OwnerLock } from "./owner-lock.js";
+import { CACHE_ID_BYTES, type Signature, writeSignature } from "./signature.js";
+
+/** Address space for the index; LMDB takes memory only for what is there. */
+const INDEX_MAP_BYTES = 16 * 1024 ** 3;
+const BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id";
+
+/** A cache that is owned and open, with the mark at unclean. */
+export interface OpenState {
+  readonly paths: CachePaths;
+  readonly ledger: Ledger;
+  readonly cacheId: Buffer;
+  readonly epoch: number;
+  readonly index: BlockIndex;
+  readonly table: SlotTable;
+  /** Used slots, the least valuable first. */
+  readonly order: Uint32Array;
+  readonly nextSequence: number;
+  readonly objectCounters: ObjectCounters;
+  readonly start: Omit<StartReport, "ms">;
+  /** Gives the ownership up; nothing of the cache may be open any more. */
+  readonly releaseLocks: () => void;
+}
+
+export interface OpenStateOptions {
+  readonly directory: string;
+  readonly stateDirectory?: string;
+  /** Wipe whatever is there, for this reason. */
+  readonly wipeReason?: string;
+  readonly log: LogFunction;
+}
+
+/** @throws {CacheError} E_PLATFORM, E_DIRECTORY, E_NOT_OURS, E_FORMAT_VERSION, E_BUSY, E_LEDGER_CORRUPT, E_IO. */
+export async function openState(options: OpenStateOptions): Promise<OpenState> {
+  checkPlatform();
+  const paths = cachePaths(options.directory, options.stateDirectory);
+  const warning = prepareDirectory(paths.directory);
+  if (warning !== undefined) options.log("warn", warning);
+  const locks = [OwnerLock.take(paths.lock, paths.directory)];
+  const releaseLocks = () => locks.forEach((lock) => lock.release());
+  try {
+    if (paths.stateLock !== undefined) {
+      makeInner(paths.state, false);
+      locks.push(OwnerLock.take(paths.stateLock, paths.state));
+    }
+    const { signature, ledger, wasThere } = await openLedger(paths);
+    try {
+      const found = { signature, wasThere };
+      return { ...(await openContent(options, paths, ledger, found)), releaseLocks };
+    } catch (error) {
+      await ledger.close();
+      throw error;
+    }
+  } catch (error) {
+    releaseLocks();
+    throw error;
+  }
+}
+
+/** Of the kernel that runs now. */
+export function bootId(): string {
+  return fs.readFileSync(BOOT_ID_FILE, "latin1").trim();
+}
+
+/** Where the index of an epoch lies: each has a directory of its own, so that a wipe never maps the old one. */
+export function indexDirectory(paths: CachePaths, epoch: number): string {
+  return path.join(paths.index, String(epoch));
+}
+
+/** Makes the empty index of a new epoch. */
+export function createIndex(paths: CachePaths, cacheId: Buffer, epoch: number): BlockIndex {
+  const directory = indexDirectory(paths, epoch);
+  fs.rmSync(directory, { recursive: true, force: true }); // of an owner who died making it
+  makeInner(directory, false);
+  return BlockIndex.open({ directory, mapBytes: INDEX_MAP_BYTES, cacheId, epoch, create: true });
+}
+
+/** Removes what older epochs left; may take a while and is awaited only at close. */
+export async function removeOldIndexes(paths: CachePaths, epoch: number, log: LogFunction): Promise<void> {
+  try {
+    for (const name of await fs.promises.readdir(paths.index)) {
+      if (!/^[0-9]+$/.test(name) || name === String(epoch)) continue;
+      await fs.promises.rm(path.join(paths.index, name), { recursive: true, force: true });
+    }
+  } catch (error) {
+    log("warn", "an old index could not be removed", { error: String(error) });
+  }
+}
+
+function checkPlatform(): void {
+  if (process.platform === "linux" && (process.arch === "x64" || process.arch === "arm64")) return;
+  const message = `Cannot run on ${process.platform} ${process.arch}: want Linux on x64 or arm64`;
+  throw new CacheError("E_PLATFORM", message);
+}
+
+interface Found {
+  readonly signature: Signature | undefined;
+  /** A ledger was there. */
+  readonly wasThere: boolean;
+}
+
+/** Signature and ledger carry the same id; a lost ledger means a new id, so that no generation is ever used again. */
+async function openLedger(paths: CachePaths): Promise<Found & { ledger: Ledger }> {
+  const signature = checkSignature(paths.directory);
+  const wasThere = Ledger.exists(paths.state);
+  const cacheId = signature !== undefined && wasThere ? signature.cacheId : randomBytes(CACHE_ID_BYTES);
+  if (signature === undefined && !wasThere) writeSignature(paths.directory, cacheId);
+  makeInner(paths.state, false);
+  const ledger = await Ledger.open({ directory: paths.state, create: { cacheId } });
+  if (signature !== undefined && wasThere && !ledger.cacheId.equals(signature.cacheId)) {
+    await ledger.close();
+    const message = `Cannot use ${paths.directory}: the ledger in ${paths.state} belongs to another cache, want its own`;
+    throw new CacheError("E_DIRECTORY", message);
+  }
+  if (
+    !ledger.cacheId.equals(readId(paths)) ||
+    (signature?.formatVersion ?? FORMAT_VERSION) < FORMAT_VERSION
+  ) {
+    writeSignature(paths.directory, ledger.cacheId);
+  }
+  return { signature, ledger, wasThere };
+}
+
+function readId(paths: CachePaths): Buffer {
+  return checkSignature(paths.directory)?.cacheId ?? Buffer.alloc(0);
+}
+
+type Content = Omit<OpenState, "releaseLocks">;
+
+async function openContent(
+  options: OpenStateOptions,
+  paths: CachePaths,
+  ledger: Ledger,
+  found: Found,
+): Promise<Content> {
+  makeInner(paths.index, true);
+  makeInner(paths.slots, true);
+  const start = judge(options, ledger, found);
+  if (start.reason === undefined && start.kind === "clean") {
+    const content = await openClean(paths, ledger);
+    if (typeof content !== "string") return content;
+    return openWiped(paths, ledger, { kind: "unclean", action: "wipe", reason: content });
+  }
+  return openWiped(paths, ledger, start);
+}
+
+function judge(options: OpenStateOptions, ledger: Ledger, found: Found): Omit<StartReport, "ms"> {
+  const wipe = (kind: StartReport["kind"], reason: string) => ({ kind, action: "wipe", reason }) as const;
+  if (found.signature === undefined) return { kind: "new", action: "none" };
+  if (found.signature.formatVersion < FORMAT_VERSION) {
+    const { formatVersion } = found.signature;
+    return wipe(
+      "upgrade",
+      `the directory has format ${formatVersion}, this program writes format ${FORMAT_VERSION}`,
+    );
+  }
+  if (!found.wasThere) return wipe("unclean", "the ledger was missing");
+  const { state } = ledger.mark;
+  if (options.wipeReason !== undefined)
+    return wipe(state === "clean" ? "clean" : "unclean", options.wipeReason);
+  if (state === "opening") return wipe("unclean", "the last owner died while it opened the cache");
+  if (state === "unclean") return wipe("unclean", "the last owner did not stop clean");
+  return { kind: "clean", action: "none" };
+}
+
+/** The content as it was left, or in words why it does not count. */
+async function openClean(paths: CachePaths, ledger: Ledger): Promise<Content | string> {
+  const { mark, epoch, cacheId } = ledger;
+  const checkpoint = readCheckpoint(paths.checkpoint);
+  if (typeof checkpoint === "string") return checkpoint;
+  if (
+    checkpoint.checkpointId !== mark.checkpointId ||
+    checkpoint.epoch !== epoch ||
+    !checkpoint.cacheId.equals(cacheId)
+  ) {
+    return "the checkpoint is not the one of the last stop";
+  }
+  await ledger.setMark({ ...mark, state: "opening" });
+  const index = openIndex(paths, ledger);
+  if (typeof index === "string") return index;
+  const { transactionId } = index.stats();
+  if (transactionId !== checkpoint.transactionId || transactionId !== mark.transactionId) {
+    await index.close();
+    return `the index is at commit ${transactionId}, the last stop was at ${mark.transactionId}`;
+  }
+  await ledger.setMark({ ...mark, state: "unclean", bootId: bootId() });
+  fs.rmSync(paths.checkpoint, { force: true });
+  return {
+    paths,
+    ledger,
+    cacheId,
+    epoch,
+    index,
+    start: { kind: "clean", action: "none" },
+    ...fromCheckpoint(checkpoint),
+  };
+}
+
+function fromCheckpoint(checkpoint: Checkpoint) {
+  const { nextObjectId, nextVolumeId, objects, nextSequence, order } = checkpoint;
+  return {
+    table: SlotTable.from(checkpoint.slots),
+    order,
+    nextSequence,
+    objectCounters: { nextObjectId, nextVolumeId, objects },
+  };
+}
+
+function openIndex(paths: CachePaths, ledger: Ledger): BlockIndex | string {
+  const { cacheId, epoch } = ledger;
+  const directory = indexDirectory(paths, epoch);
+  try {
+    return BlockIndex.open({ directory, mapBytes: INDEX_MAP_BYTES, cacheId, epoch, create: false });
+  } catch (error) {
+    if (isCacheError(error, "E_INDEX_CORRUPT")) return error.message;
+    throw error;
+  }
+}
+
+async function openWiped(
+  paths: CachePaths,
+  ledger: Ledger,
+  start: Omit<StartReport, "ms">,
+): Promise<Content> {
+  const { mark, cacheId } = ledger;
+  const epoch = ledger.epoch + 1;
+  await ledger.setMark({ ...mark, state: "opening", bootId: bootId() }, { epoch });
+  const index = createIndex(paths, cacheId, epoch);
+  await ledger.setMark({ ...mark, state: "unclean", bootId: bootId() });
+  fs.rmSync(paths.checkpoint, { force: true });
+  const table = new SlotTable();
+  table.appendUnknown(slotNumbersFound(paths.slots));
+  return {
+    paths,
+    ledger,
+    cacheId,
+    epoch,
+    index,
+    table,
+    order: new Uint32Array(0),
+    nextSequence: 1,
+    objectCounters: { nextObjectId: 1, nextVolumeId: 1, objects: 0 },
+    start,
+  };
+}

@@ -1,0 +1,188 @@
+/** A cache behind a Unix socket: the same interface as the library. Protocol: engine/PROTOCOL.md. */
+import { CacheError } from "../../index/core/errors.js";
+import { checkBlock, checkFsName, checkName } from "../../index/core/names.js";
+import type {
+  AcquireVolumeOptions,
+  BlockCache,
+  CacheStatus,
+  GetOptions,
+  GetResult,
+  NameBytes,
+  PutResult,
+  Tag,
+  VolumeHandle,
+} from "../api.js";
+import { checkBlockPayload, checkCoherency, checkSpan } from "./arguments.js";
+import { bypassOf, closedError, failureOf, reasonOf } from "./client-call.js";
+import type { CallOptions } from "./client-call.js";
+import { RemoteVolume } from "./client-handles.js";
+import { openLink } from "./client-link.js";
+import type { Link } from "./client-link.js";
+import { Fields } from "./fields.js";
+import type { Header } from "./headers.js";
+import type { Hello } from "./hello.js";
+import { checkSocketPath } from "./socket-path.js";
+import { decodeStatus } from "./status-codec.js";
+
+export type { Hello, HelloLimits } from "./hello.js";
+
+/** How long a call may take unless told otherwise: longer than a cold drive needs, shorter than a person waits. */
+export const DEADLINE_MS = 1000;
+/** A wipe waits for what is under way in the daemon. */
+export const WIPE_DEADLINE_MS = 10_000;
+
+export interface ConnectOptions {
+  readonly socketPath: string;
+  /** How long connecting, and every call, may take; DEADLINE_MS unless given. */
+  readonly deadlineMs?: number;
+}
+
+/**
+ * The daemon's cache. Every call is settled within the deadline: content calls with a bypass (`timeout`, `unavailable`,
+ * `overload`), `has` with false, the others with E_TIMEOUT, E_UNAVAILABLE or E_LIMIT. After a timeout or a lost
+ * connection calls are answered so at once, while the client looks for the daemon in the background and comes back by
+ * itself. A handle ends with its connection: then its reads and writes are bypassed as `stale`, its other calls fail with
+ * E_NOT_FOUND, and it is to be acquired again. An idle client does not keep its process alive.
+ */
+export interface CacheClient extends BlockCache {
+  /** What the daemon said when the present or last connection began. */
+  readonly hello: Hello;
+  /** Time of a round trip. @throws {CacheError} E_TIMEOUT, E_UNAVAILABLE, E_LIMIT, E_CLOSED. */
+  ping(): Promise<{ ms: number }>;
+  /** Asks the daemon to stop; resolves when it has agreed. @throws {CacheError} as ping. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Connects to a daemon.
+ * @throws {CacheError} E_UNAVAILABLE nobody listens on the socket; E_TIMEOUT no answer in time; E_ARGUMENT the path or
+ *   the deadline; E_PROTOCOL_VERSION, E_LIMIT as the daemon says; E_FRAME it speaks something else.
+ */
+export async function connect(options: ConnectOptions): Promise<CacheClient> {
+  const deadlineMs = options.deadlineMs ?? DEADLINE_MS;
+  checkSocketPath(options.socketPath);
+  if (!Number.isFinite(deadlineMs) || deadlineMs <= 0 || deadlineMs > 0x7fff_ffff) {
+    throw new CacheError(
+      "E_ARGUMENT",
+      `Cannot use deadlineMs ${deadlineMs}: want more than 0, at most 2^31 - 1`,
+    );
+  }
+  const link = await openLink({ socketPath: options.socketPath, deadlineMs });
+  return new Client(link, Math.max(deadlineMs, WIPE_DEADLINE_MS));
+}
+
+class Client implements CacheClient {
+  readonly #link: Link;
+  readonly #wipeDeadlineMs: number;
+
+  constructor(link: Link, wipeDeadlineMs: number) {
+    this.#link = link;
+    this.#wipeDeadlineMs = wipeDeadlineMs;
+  }
+
+  get hello(): Hello {
+    return this.#link.hello;
+  }
+
+  async get(tag: Tag, options?: GetOptions): Promise<GetResult> {
+    this.#checkOpen();
+    const { offsetBytes, lengthBytes } = checkSpan(options);
+    const names = tagHeader(tag);
+    const range = options?.lengthBytes === undefined ? {} : { length: lengthBytes };
+    const header =
+      offsetBytes === 0
+        ? { op: "get", ...names, ...range }
+        : { op: "get", ...names, offset: offsetBytes, ...range };
+    const answer = await this.#link.call({
+      header,
+      replyBytesMax: lengthBytes,
+      accept: (fields, payloadBytes) => {
+        if (fields.raw("status") !== "hit") return undefined;
+        return options?.into ?? Buffer.allocUnsafe(payloadBytes);
+      },
+    });
+    if (answer.kind !== "reply") return { kind: "bypass", reason: bypassOf(answer) };
+    const status = answer.fields.raw("status");
+    if (status === "hit") return { kind: "hit", bytes: answer.payload };
+    return status === "miss"
+      ? { kind: "miss" }
+      : { kind: "bypass", reason: reasonOf(answer.fields, "reason") };
+  }
+
+  async put(tag: Tag, bytes: Uint8Array): Promise<PutResult> {
+    this.#checkOpen();
+    checkBlockPayload(bytes);
+    const answer = await this.#link.call({ header: { op: "put", ...tagHeader(tag) }, payload: bytes });
+    if (answer.kind !== "reply") return { kind: "bypass", reason: bypassOf(answer) };
+    if (answer.fields.raw("status") === "stored") return { kind: "stored" };
+    return { kind: "bypass", reason: reasonOf(answer.fields, "reason") };
+  }
+
+  async has(tag: Tag): Promise<boolean> {
+    this.#checkOpen();
+    const answer = await this.#link.call({ header: { op: "has", ...tagHeader(tag) } });
+    if (answer.kind === "reply") return answer.fields.flag("found");
+    bypassOf(answer); // throws what is the caller's fault
+    return false;
+  }
+
+  async remove(tag: Tag): Promise<boolean> {
+    const reply = await this.#must("remove a block", { header: { op: "remove", ...tagHeader(tag) } });
+    return reply.flag("removed");
+  }
+
+  async acquireVolume(
+    fs: NameBytes,
+    volume: NameBytes,
+    options?: AcquireVolumeOptions,
+  ): Promise<VolumeHandle> {
+    checkCoherency(options?.coherency);
+    const coherency = options?.coherency === undefined ? {} : { coherency: options.coherency };
+    const names = { fs: checkFsName(fs), volume: checkName("volume", volume) };
+    const header = { op: "acquireVolume", ...names, ...coherency };
+    const reply = await this.#must("acquire a volume", { header });
+    return new RemoteVolume(this.#link, reply);
+  }
+
+  async status(): Promise<CacheStatus> {
+    return decodeStatus((await this.#must("read the status", { header: { op: "status" } })).raw("cache"));
+  }
+
+  async wipe(): Promise<void> {
+    await this.#must("wipe", { header: { op: "wipe" }, deadlineMs: this.#wipeDeadlineMs });
+  }
+
+  async ping(): Promise<{ ms: number }> {
+    const startMs = performance.now();
+    await this.#must("ping", { header: { op: "ping" } });
+    return { ms: performance.now() - startMs };
+  }
+
+  async stop(): Promise<void> {
+    await this.#must("stop the daemon", { header: { op: "stop" } });
+  }
+
+  async close(): Promise<void> {
+    await this.#link.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#link.closed) throw closedError();
+  }
+
+  async #must(action: string, options: CallOptions): Promise<Fields> {
+    const answer = await this.#link.call(options);
+    if (answer.kind !== "reply") throw failureOf(answer, action);
+    return answer.fields;
+  }
+}
+
+function tagHeader(tag: Tag): Header {
+  const block = checkBlock(tag.block);
+  return {
+    fs: checkFsName(tag.fs),
+    volume: checkName("volume", tag.volume),
+    inode: checkName("inode", tag.inode),
+    block: block > 0xffff_ffff ? BigInt(block) : block,
+  };
+}

@@ -1,0 +1,337 @@
+/** The server's side of one connection: frames in, operations run side by side, replies out, within limits. */
+import type { Socket } from "node:net";
+import { CacheError, isCacheError, messageOf } from "../../index/core/errors.js";
+import type { BufferPool } from "./buffer-pool.js";
+import { Fields } from "./fields.js";
+import { encodeFrame, FrameParser } from "./frames.js";
+import { HandleTable } from "./handles.js";
+import type { HandleCount } from "./handles.js";
+import { decodeHeader, encodeHeader } from "./headers.js";
+import type { Header, HeaderValue } from "./headers.js";
+import { checkHello, helloReply } from "./hello.js";
+import { JOINED_PAYLOAD_BYTES_MAX, LINGER_MS, REQUEST_BYTES } from "./limits.js";
+import type { ServerLimits } from "./limits.js";
+import type { Logger } from "./logger.js";
+import type { Operation, OperationServices, Reply } from "./operation.js";
+import { OPERATIONS, unknownOperation } from "./operations.js";
+
+/** What all connections of a server share. */
+export interface ConnectionContext extends OperationServices {
+  readonly pool: BufferPool;
+  readonly limits: ServerLimits;
+  readonly version: string;
+  readonly log: Logger;
+  /** Bytes of requests and replies under way in all connections. */
+  readonly inFlight: { bytes: number; requests: number };
+  readonly handles: HandleCount;
+  /** Milliseconds between two calls of tick(). */
+  readonly tickMs: number;
+  readonly onClosed: (connection: Connection) => void;
+}
+
+/** A request between its header and the moment its reply has left. */
+interface Job {
+  readonly id: HeaderValue;
+  readonly fields: Fields;
+  readonly operation: Operation | CacheError;
+  readonly costBytes: number;
+  readonly buffer: Buffer | undefined;
+  readonly payloadBytes: number;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+export class Connection {
+  readonly #context: ConnectionContext;
+  readonly #socket: Socket;
+  readonly #parser: FrameParser;
+  readonly #handles: HandleTable;
+  #receiving: Job | undefined;
+  #greeted = false;
+  /** Set once nothing more is read: refused, drained or ended by the client. */
+  #refused = false;
+  #draining = false;
+  #inputEnded = false;
+  #corked = false;
+  #requests = 0;
+  #bytes = 0;
+  #unsent = 0;
+  #progress = 0;
+  #progressSeen = 0;
+  #stalledTicks = 0;
+  #ticks = 0;
+
+  constructor(context: ConnectionContext, socket: Socket) {
+    this.#context = context;
+    this.#socket = socket;
+    this.#handles = new HandleTable(context.limits.handlesPerConnection, context.handles);
+    this.#parser = new FrameParser({
+      onHeader: (header, payloadBytes) => this.#onHeader(header, payloadBytes),
+      onFrame: () => this.#onFrame(),
+    });
+    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
+    socket.on("end", () => this.#onEnd());
+    socket.on("error", (error) => context.log.debug("connection failed", { error: messageOf(error) }));
+    socket.on("close", () => this.#onClose());
+  }
+
+  get greeted(): boolean {
+    return this.#greeted;
+  }
+
+  /** Tells the client why, then closes; it need not read it. */
+  refuse(error: CacheError): void {
+    if (this.#refused || this.#socket.destroyed) return;
+    this.#context.log.info("connection refused", { code: error.code, error: error.message });
+    this.#refused = true;
+    const frame = encodeFrame(encodeHeader({ status: "error", ...errorFields(error) }), 0);
+    this.#socket.resume(); // unread bytes at close would reach the client as a reset
+    this.#socket.end(frame);
+    this.#destroyAfter(LINGER_MS);
+  }
+
+  /** Reads no more, lets what is begun finish, then closes. */
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#socket.pause();
+    this.#endWhenDone();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /**
+   * Looks for a client that stands still. Counts calls and not time, so that a daemon that was itself stopped for a
+   * while blames nobody.
+   */
+  tick(): void {
+    const { limits, tickMs } = this.#context;
+    this.#ticks += 1;
+    if (this.#refused) return;
+    if (!this.#greeted && this.#ticks * tickMs >= limits.helloMs) {
+      this.refuse(new CacheError("E_TIMEOUT", `Cannot wait longer: no hello within ${limits.helloMs} ms`));
+      return;
+    }
+    const owing = this.#unsent > 0 || (this.#requests === 0 && !this.#parser.idle);
+    this.#stalledTicks = owing && this.#progress === this.#progressSeen ? this.#stalledTicks + 1 : 0;
+    this.#progressSeen = this.#progress;
+    if (this.#stalledTicks * tickMs < limits.stallMs) return;
+    if (this.#unsent === 0) {
+      this.refuse(
+        new CacheError("E_TIMEOUT", `Cannot wait longer: a frame stopped for ${limits.stallMs} ms`),
+      );
+      return;
+    }
+    this.#context.log.info("connection closed: the client takes no replies", { stallMs: limits.stallMs });
+    this.destroy();
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#refused || this.#draining) return;
+    this.#progress += 1;
+    this.#parse(() => this.#parser.push(chunk));
+  }
+
+  #parse(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.refuse(isCacheError(error) ? error : this.#internal(error));
+    }
+    if (this.#parser.stopped && !this.#refused) this.#socket.pause();
+  }
+
+  #onHeader(bytes: Buffer, payloadBytes: number): Uint8Array | undefined {
+    const header = decodeHeader(bytes);
+    const fields = new Fields(header, "E_ARGUMENT");
+    const id = requestId(header);
+    const name = header["op"];
+    if (typeof name !== "string")
+      throw new CacheError("E_FRAME", 'Cannot serve a request: it has no text "op"');
+    const operation = this.#operation(name, fields);
+    const takes = !(operation instanceof CacheError) && operation.payload;
+    const buffer = takes && payloadBytes > 0 ? this.#context.pool.take(payloadBytes) : undefined;
+    const replyBytes = operation instanceof CacheError ? 0 : (operation.replyBytes?.(fields) ?? 0);
+    const costBytes = REQUEST_BYTES + (buffer?.length ?? 0) + replyBytes;
+    this.#receiving = { id, fields, operation, costBytes, buffer, payloadBytes };
+    this.#account(1, costBytes);
+    return buffer;
+  }
+
+  /** Hello is first and is answered here, since it is about the connection. */
+  #operation(name: string, fields: Fields): Operation | CacheError {
+    if (name === "hello") {
+      checkHello(fields);
+      this.#greeted = true;
+      return {
+        payload: false,
+        run: async (_request, { cache }) => helloReply(await cache.status(), this.#context),
+      };
+    }
+    if (!this.#greeted)
+      throw new CacheError("E_FRAME", "Cannot serve a request: the first frame is no hello");
+    return OPERATIONS.get(name) ?? unknownOperation(name);
+  }
+
+  #onFrame(): boolean {
+    const job = this.#receiving;
+    this.#receiving = undefined;
+    // #serve settles every failure itself; it is owned by the count of requests, which the drain waits for.
+    if (job !== undefined) void this.#serve(job);
+    return !this.#full();
+  }
+
+  #full(): boolean {
+    const { limits, inFlight } = this.#context;
+    if (this.#draining || this.#refused) return true;
+    if (this.#requests >= limits.requestsPerConnection || this.#bytes >= limits.bytesPerConnection)
+      return true;
+    return inFlight.bytes >= limits.bytes && this.#requests > 0;
+  }
+
+  async #serve(job: Job): Promise<void> {
+    let reply: Reply;
+    try {
+      reply = await this.#run(job);
+    } catch (error) {
+      const known = isCacheError(error) ? error : this.#internal(error);
+      reply = { header: { status: "error", ...errorFields(known) } };
+    }
+    if (job.buffer !== undefined) this.#context.pool.give(job.buffer);
+    try {
+      this.#send(job, reply);
+    } catch (error) {
+      this.#internal(error);
+      this.#done(job);
+      this.destroy();
+    }
+  }
+
+  #run(job: Job): Promise<Reply> {
+    if (job.operation instanceof CacheError) throw job.operation;
+    if (job.payloadBytes > 0 && !job.operation.payload) {
+      throw new CacheError("E_ARGUMENT", "Cannot serve a request: it has a payload, want none");
+    }
+    const payload = job.buffer?.subarray(0, job.payloadBytes) ?? EMPTY;
+    return job.operation.run({ fields: job.fields, payload, handles: this.#handles }, this.#context);
+  }
+
+  #send(job: Job, reply: Reply): void {
+    const { pooled } = reply;
+    if (this.#refused || this.#socket.destroyed || this.#socket.writableEnded) {
+      if (pooled !== undefined) this.#context.pool.give(pooled);
+      this.#done(job);
+      return;
+    }
+    const payload = reply.payload ?? [];
+    const payloadBytes = payload.reduce((sum, part) => sum + part.length, 0);
+    const header = encodeHeader({ id: job.id, ...reply.header });
+    const joined = payloadBytes <= JOINED_PAYLOAD_BYTES_MAX ? payload : [];
+    const [only] = joined;
+    const frame = encodeFrame(header, payloadBytes, joined.length > 1 ? Buffer.concat(joined) : only);
+    const rest = joined.length > 0 ? [] : payload;
+    const onSent = (error?: Error | null) => {
+      this.#unsent -= 1;
+      this.#progress += 1;
+      // After a failed write the memory is left to the collector: nothing proves that the kernel is done with it.
+      if (pooled !== undefined && !error) this.#context.pool.give(pooled);
+      reply.onSent?.();
+      this.#done(job);
+    };
+    this.#unsent += 1;
+    this.#cork();
+    this.#socket.write(frame, rest.length === 0 ? onSent : undefined);
+    for (const [index, part] of rest.entries()) {
+      this.#socket.write(part, index === rest.length - 1 ? onSent : undefined);
+    }
+  }
+
+  /** Replies of one turn leave in one system call. */
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.#corked = false;
+      this.#socket.uncork();
+    });
+  }
+
+  #done(job: Job): void {
+    this.#account(-1, -job.costBytes);
+    if (this.#parser.stopped && !this.#refused && !this.#full()) {
+      this.#parse(() => this.#parser.resume());
+      if (!this.#parser.stopped) this.#socket.resume();
+    }
+    this.#endWhenDone();
+  }
+
+  #account(requests: number, bytes: number): void {
+    this.#requests += requests;
+    this.#bytes += bytes;
+    this.#context.inFlight.requests += requests;
+    this.#context.inFlight.bytes += bytes;
+  }
+
+  /** A client that has said its last may still wait for replies. */
+  #onEnd(): void {
+    this.#inputEnded = true;
+    if (this.#refused) return;
+    if (!this.#parser.idle && !this.#parser.stopped) {
+      this.refuse(new CacheError("E_FRAME", "Cannot read a frame: the connection ended inside it"));
+      return;
+    }
+    this.#endWhenDone();
+  }
+
+  #endWhenDone(): void {
+    if (this.#refused || !(this.#inputEnded || this.#draining)) return;
+    const waiting = this.#requests - (this.#receiving === undefined ? 0 : 1);
+    if (waiting > 0 || (this.#parser.stopped && !this.#draining)) return;
+    this.#refused = true;
+    this.#socket.resume();
+    this.#socket.end();
+    this.#destroyAfter(LINGER_MS);
+  }
+
+  #destroyAfter(ms: number): void {
+    const timer = setTimeout(() => this.#socket.destroy(), ms);
+    timer.unref();
+    this.#socket.once("close", () => clearTimeout(timer));
+  }
+
+  #onClose(): void {
+    this.#refused = true;
+    const receiving = this.#receiving;
+    this.#receiving = undefined;
+    if (receiving !== undefined) {
+      if (receiving.buffer !== undefined) this.#context.pool.give(receiving.buffer);
+      this.#account(-1, -receiving.costBytes);
+    }
+    // Owned by the handle table, which reports what fails.
+    void this.#handles.close(this.#context.log);
+    this.#context.onClosed(this);
+  }
+
+  #internal(cause: unknown): CacheError {
+    const stack = cause instanceof Error ? cause.stack : undefined;
+    this.#context.log.error("a request failed inside the daemon", { error: messageOf(cause), stack });
+    return new CacheError("E_INTERNAL", "Cannot serve the request: the daemon failed, its log says how", {
+      cause,
+    });
+  }
+}
+
+function errorFields(error: CacheError): Header {
+  return { code: error.code, message: error.message };
+}
+
+/** Any unsigned integer; it is sent back as it came. */
+function requestId(header: Header): number | bigint {
+  const id = header["id"];
+  if (typeof id === "bigint" && id >= 0n) return id;
+  if (typeof id === "number" && Number.isSafeInteger(id) && id >= 0) return id;
+  throw new CacheError("E_FRAME", 'Cannot serve a request: it has no unsigned integer "id"');
+}

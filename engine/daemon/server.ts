@@ -1,0 +1,174 @@
+/** The daemon's socket: serves a cache to other processes. Protocol: engine/PROTOCOL.md. */
+import { chmodSync } from "node:fs";
+import { createServer } from "node:net";
+import type { Server as NetServer, Socket } from "node:net";
+import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
+import type { BlockCache } from "../api.js";
+import { BufferPool } from "./buffer-pool.js";
+import { Connection } from "./connection.js";
+import type { ConnectionContext } from "./connection.js";
+import { DRAIN_MS, SERVER_LIMITS } from "./limits.js";
+import type { ServerLimits } from "./limits.js";
+import type { Logger } from "./logger.js";
+import { checkSocketPath, clearStaleSocket } from "./socket-path.js";
+
+export type { ServerLimits } from "./limits.js";
+export type { Logger } from "./logger.js";
+
+export interface ServerOptions {
+  /** Stays the caller's: close() does not close it. */
+  readonly cache: BlockCache;
+  readonly socketPath: string;
+  readonly log: Logger;
+  readonly limits?: Partial<ServerLimits>;
+  /** A client has asked for a stop and has been answered. May be called more than once. */
+  readonly onStopRequest: () => void;
+  /** Release that the hello names. */
+  readonly version: string;
+}
+
+export interface Server {
+  readonly connections: number;
+  /** Requests whose replies have not left, and what they and their replies weigh. */
+  readonly inFlight: { readonly requests: number; readonly bytes: number };
+  /**
+   * Stops listening, removes the socket, lets requests that were received finish for at most `drainMs`, then closes all
+   * connections. Idempotent. A client that does not read delays it by no more than that.
+   */
+  close(options?: { readonly drainMs?: number }): Promise<void>;
+}
+
+const BACKLOG = 511;
+
+/**
+ * Listens on a Unix socket with mode 0600; resolves when clients can connect. The caller owns the cache directory.
+ * @throws {CacheError} E_ARGUMENT socket path too long; E_DIRECTORY the path is no socket or cannot be made one; E_BUSY
+ *   somebody listens there.
+ */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  checkSocketPath(options.socketPath);
+  await clearStaleSocket(options.socketPath);
+  const server = new SocketServer(options);
+  await server.listen();
+  return server;
+}
+
+class SocketServer implements Server {
+  readonly #options: ServerOptions;
+  readonly #net: NetServer;
+  /** In the order of their arrival. */
+  readonly #connections = new Set<Connection>();
+  /** Over the limit, and given a moment to read why. */
+  readonly #refused = new Set<Connection>();
+  readonly #context: ConnectionContext;
+  readonly #ticker: NodeJS.Timeout;
+  #closing: Promise<void> | undefined;
+  #onAllClosed: () => void = () => undefined;
+
+  constructor(options: ServerOptions) {
+    const limits = { ...SERVER_LIMITS, ...options.limits };
+    const tickMs = Math.min(1000, Math.max(10, Math.min(limits.helloMs, limits.stallMs) / 4));
+    this.#options = options;
+    this.#context = {
+      cache: options.cache,
+      pool: new BufferPool(),
+      limits,
+      version: options.version,
+      log: options.log,
+      inFlight: { bytes: 0, requests: 0 },
+      handles: { value: 0, max: limits.handles },
+      tickMs,
+      onStopRequest: options.onStopRequest,
+      onClosed: (connection) => this.#onClosed(connection),
+    };
+    this.#net = createServer({ allowHalfOpen: true }, (socket) => this.#onConnection(socket));
+    this.#ticker = setInterval(() => this.#tick(), tickMs);
+    this.#ticker.unref();
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  get inFlight(): { readonly requests: number; readonly bytes: number } {
+    return { ...this.#context.inFlight };
+  }
+
+  async listen(): Promise<void> {
+    const { socketPath, log } = this.#options;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#net.once("error", reject);
+        this.#net.listen({ path: socketPath, backlog: BACKLOG }, resolve);
+      });
+      chmodSync(socketPath, 0o600);
+    } catch (cause) {
+      clearInterval(this.#ticker);
+      this.#net.close();
+      const reason = errnoOf(cause) ?? messageOf(cause);
+      throw new CacheError("E_DIRECTORY", `Cannot listen on ${socketPath}: ${reason}`, { cause });
+    }
+    this.#net.removeAllListeners("error");
+    // Accepting can fail for want of descriptors; who is connected already must not notice.
+    this.#net.on("error", (error) => log.warn("cannot accept a connection", { error: messageOf(error) }));
+    log.info("listening", { socket: socketPath });
+  }
+
+  close(options?: { readonly drainMs?: number }): Promise<void> {
+    this.#closing ??= this.#close(options?.drainMs ?? DRAIN_MS);
+    return this.#closing;
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    const stopped = new Promise<void>((resolve) => {
+      this.#net.close(() => resolve());
+    });
+    const drained = new Promise<void>((resolve) => {
+      this.#onAllClosed = resolve;
+    });
+    const all = [...this.#connections, ...this.#refused];
+    for (const connection of all) connection.drain();
+    if (all.length === 0) this.#onAllClosed();
+    const timer = setTimeout(() => {
+      this.#options.log.info("stop: closing connections that did not finish", { count: this.connections });
+      for (const connection of [...this.#connections, ...this.#refused]) connection.destroy();
+    }, drainMs);
+    await Promise.all([stopped, drained]);
+    clearTimeout(timer);
+    clearInterval(this.#ticker);
+  }
+
+  #onConnection(socket: Socket): void {
+    const connection = new Connection(this.#context, socket);
+    this.#connections.add(connection);
+    if (this.#closing !== undefined) {
+      connection.drain();
+      return;
+    }
+    const { connections: connectionsMax } = this.#context.limits;
+    if (this.#connections.size <= connectionsMax) return;
+    // Whoever holds connections without a word gives way first: a client says hello at once.
+    const guilty = this.#oldestSilent() ?? connection;
+    this.#connections.delete(guilty);
+    guilty.refuse(
+      new CacheError("E_LIMIT", `Cannot serve more than ${connectionsMax} connections: try later`),
+    );
+    if (this.#refused.size >= connectionsMax) guilty.destroy();
+    else this.#refused.add(guilty);
+  }
+
+  #oldestSilent(): Connection | undefined {
+    for (const connection of this.#connections) if (!connection.greeted) return connection;
+    return undefined;
+  }
+
+  #tick(): void {
+    for (const connection of this.#connections) connection.tick();
+  }
+
+  #onClosed(connection: Connection): void {
+    this.#connections.delete(connection);
+    this.#refused.delete(connection);
+    if (this.#connections.size === 0 && this.#refused.size === 0) this.#onAllClosed();
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Work that nobody waits for, in slices between requests: drops blocks that were invalidated, and takes the records of
+ * files out of the index once their last block is gone.
+ */
+import type { ObjectRecord } from "../index/records.js";
+import type { Blocks } from "./blocks.js";
+import type { LogFunction } from "./log.js";
+
+const SLICE_STEPS = 256;
+const TICK_MS = 200;
+/** A sweep walks all file records, so it waits until it pays: a quarter of them without blocks, within bounds. */
+const SWEEP_SHARE = 0.25;
+const SWEEP_MIN = 1024;
+const SWEEP_MAX = 65_536;
+
+/** Blocks of a file (or of all files of a volume) with a lower sequence number are to go. */
+interface Reclaim {
+  readonly volumeId: number;
+  readonly object: Pick<ObjectRecord, "id"> | undefined;
+  readonly stamp: number;
+}
+
+export class Housekeeper {
+  readonly #blocks: Blocks;
+  readonly #log: LogFunction;
+  readonly #reclaims: Reclaim[] = [];
+  /** Files that lost a block, to be looked at; then those found without any. */
+  readonly #left = new Set<number>();
+  readonly #emptied = new Set<number>();
+  #running: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(blocks: Blocks, log: LogFunction) {
+    this.#blocks = blocks;
+    this.#log = log;
+  }
+
+  /** Blocks of this file stored before `stamp` are to go. */
+  reclaimObject(volumeId: number, objectId: number, stamp: number): void {
+    this.#reclaims.push({ volumeId, object: { id: objectId }, stamp });
+    this.#wake();
+  }
+
+  /** Blocks of all files of this volume stored before `stamp` are to go. */
+  reclaimVolume(volumeId: number, stamp: number): void {
+    this.#reclaims.push({ volumeId, object: undefined, stamp });
+    this.#wake();
+  }
+
+  /** A file lost a block, or was recorded and may never get one. */
+  noteLeft(objectId: number): void {
+    this.#left.add(objectId);
+    this.#wake();
+  }
+
+  /** Forgets all work, as after a wipe. */
+  clear(): void {
+    this.#reclaims.length = 0;
+    this.#left.clear();
+    this.#emptied.clear();
+  }
+
+  /** Resolves when nothing is under way; what is left undone is done by culling later. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  /** Lets a stopped housekeeper work again. */
+  resume(): void {
+    this.#stopped = false;
+  }
+
+  #wake(): void {
+    if (this.#stopped || this.#timer !== undefined || this.#running !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#running = this.#run().finally(() => {
+        this.#running = undefined;
+      });
+    }, TICK_MS).unref();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (
+        let reclaim = this.#reclaims.shift();
+        reclaim !== undefined && !this.#stopped;
+        reclaim = this.#reclaims.shift()
+      ) {
+        await this.#reclaim(reclaim);
+      }
+      await this.#inSlices(this.#lookAtLeft());
+      const { objects } = this.#blocks.life.objects.counters;
+      const due = Math.min(SWEEP_MAX, Math.max(SWEEP_MIN, objects * SWEEP_SHARE));
+      if (this.#emptied.size >= due) await this.#inSlices(this.#sweep());
+    } catch (error) {
+      this.#log("warn", "background cleaning was given up for now", { error: String(error) });
+    }
+  }
+
+  /** Runs a generator step by step; after each slice its changes are committed and others have their turn. */
+  async #inSlices(steps: Iterable<void>): Promise<void> {
+    const { life } = this.#blocks;
+    let done = 0;
+    for (const _ of steps) {
+      done += 1;
+      if (done % SLICE_STEPS !== 0) continue;
+      await life.index.committed();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      if (this.#stopped || life !== this.#blocks.life) return;
+    }
+  }
+
+  async #reclaim({ volumeId, object, stamp }: Reclaim): Promise<void> {
+    const { index } = this.#blocks.life;
+    const blocks = this.#blocks;
+    const left = this.#left;
+    function* steps(): Generator<void> {
+      for (const { id } of object === undefined ? index.objectsOf(volumeId) : [object]) {
+        for (const { block, entry } of index.blocksOf(id)) {
+          if (entry.sequence < stamp) blocks.drop(id, block, entry);
+          yield;
+        }
+        left.add(id);
+        yield;
+      }
+    }
+    await this.#inSlices(steps());
+  }
+
+  *#lookAtLeft(): Generator<void> {
+    const { index } = this.#blocks.life;
+    for (const objectId of this.#left) {
+      this.#left.delete(objectId);
+      if (!index.hasBlocks(objectId)) this.#emptied.add(objectId);
+      yield;
+    }
+  }
+
+  *#sweep(): Generator<void> {
+    const { index, objects } = this.#blocks.life;
+    for (const volume of index.volumes()) {
+      let kept = 0;
+      for (const record of index.objectsOf(volume.id)) {
+        const loaded = objects.loadedIn(volume.id, record.inode);
+        const goes =
+          this.#emptied.has(record.id) && (loaded?.users ?? 0) === 0 && !index.hasBlocks(record.id);
+        if (goes) objects.removeRecord(record);
+        else kept += 1;
+        yield;
+      }
+      if (kept === 0) objects.removeVolumeRecord(volume);
+    }
+    this.#emptied.clear();
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * Volumes and files as the engine holds them in memory: one mutable state for each name, loaded from the index when
+ * first named and kept while anybody uses it, beyond that up to a bound. Names become ids here and nowhere else.
+ */
+import assert from "node:assert/strict";
+import type { BlockIndex } from "../index/block-index.js";
+import { OBJECT_IDS_MAX } from "../index/core/layout.js";
+import type { ObjectRecord, VolumeRecord } from "../index/records.js";
+import { type NameBytes, checkFsName, checkName, nameBuffer } from "../index/core/names.js";
+
+/** States kept beyond those in use. */
+export const CACHED_OBJECTS_MAX = 16_384;
+export const CACHED_VOLUMES_MAX = 1024;
+
+const EMPTY = Buffer.alloc(0);
+const ASCII = /^[\0-\x7f]*$/;
+
+export class VolumeState {
+  readonly id: number;
+  readonly fs: Buffer;
+  readonly volume: Buffer;
+  coherency: Buffer = EMPTY;
+  /** Content with a lower sequence number does not exist. */
+  stamp = 0;
+  /** The index has a record of it. */
+  recorded = false;
+  /** Handles and loaded objects. */
+  users = 0;
+  readonly objects = new Map<string, ObjectState>();
+
+  constructor(id: number, fs: Buffer, volume: Buffer) {
+    this.id = id;
+    this.fs = fs;
+    this.volume = volume;
+  }
+}
+
+export class ObjectState {
+  readonly id: number;
+  readonly volume: VolumeState;
+  readonly inode: Buffer;
+  coherency: Buffer = EMPTY;
+  sizeBytes = 0n;
+  stamp = 0;
+  recorded = false;
+  /** Handles and fills under way. */
+  users = 0;
+
+  constructor(id: number, volume: VolumeState, inode: Buffer) {
+    this.id = id;
+    this.volume = volume;
+    this.inode = inode;
+  }
+
+  /** Content with a lower sequence number does not exist. */
+  get stampMax(): number {
+    return Math.max(this.stamp, this.volume.stamp);
+  }
+}
+
+export interface ObjectCounters {
+  nextObjectId: number;
+  nextVolumeId: number;
+  /** Object records in the index. */
+  objects: number;
+}
+
+export class Objects {
+  readonly #index: BlockIndex;
+  readonly counters: ObjectCounters;
+  readonly #volumes = new Map<string, VolumeState>();
+  readonly #volumesById = new Map<number, VolumeState>();
+  /** Loaded objects, the longest loaded first. */
+  readonly #loaded = new Set<ObjectState>();
+
+  constructor(index: BlockIndex, counters: ObjectCounters) {
+    this.#index = index;
+    this.counters = counters;
+  }
+
+  /** The file of these names if the index knows it. @throws {CacheError} E_ARGUMENT. */
+  find(fs: NameBytes, volume: NameBytes, inode: NameBytes): ObjectState | undefined {
+    const found = this.findVolume(fs, volume);
+    return found === undefined ? undefined : this.findIn(found, inode);
+  }
+
+  /** The file of these names, known before or not. @throws {CacheError} E_ARGUMENT. */
+  obtain(fs: NameBytes, volume: NameBytes, inode: NameBytes): ObjectState {
+    return this.obtainIn(this.obtainVolume(fs, volume), inode);
+  }
+
+  findVolume(fs: NameBytes, volume: NameBytes): VolumeState | undefined {
+    const key = volumeMapKey(fs, volume);
+    const loaded = this.#volumes.get(key);
+    if (loaded !== undefined) return loaded;
+    const record = this.#index.findVolume(checkFsName(fs), checkName("volume", volume));
+    if (record === undefined) return undefined;
+    const state = new VolumeState(record.id, owned(record.fs), owned(record.volume));
+    state.coherency = owned(record.coherency);
+    state.stamp = record.stamp;
+    state.recorded = true;
+    return this.#keepVolume(key, state);
+  }
+
+  obtainVolume(fs: NameBytes, volume: NameBytes): VolumeState {
+    const found = this.findVolume(fs, volume);
+    if (found !== undefined) return found;
+    const id = this.counters.nextVolumeId;
+    assert.ok(id < OBJECT_IDS_MAX);
+    this.counters.nextVolumeId = id + 1;
+    const state = new VolumeState(id, owned(checkFsName(fs)), owned(checkName("volume", volume)));
+    return this.#keepVolume(volumeMapKey(fs, volume), state);
+  }
+
+  findIn(volume: VolumeState, inode: NameBytes): ObjectState | undefined {
+    const key = mapKey(inode);
+    const loaded = volume.objects.get(key);
+    if (loaded !== undefined) return loaded;
+    const bytes = checkName("inode", inode);
+    const record = volume.recorded ? this.#index.findObject(volume.id, bytes) : undefined;
+    if (record === undefined) return undefined;
+    const state = new ObjectState(record.id, volume, owned(bytes));
+    state.coherency = owned(record.coherency);
+    state.sizeBytes = record.sizeBytes;
+    state.stamp = record.stamp;
+    state.recorded = true;
+    return this.#keep(key, state);
+  }
+
+  obtainIn(volume: VolumeState, inode: NameBytes): ObjectState {
+    const found = this.findIn(volume, inode);
+    if (found !== undefined) return found;
+    const id = this.counters.nextObjectId;
+    assert.ok(id < OBJECT_IDS_MAX);
+    this.counters.nextObjectId = id + 1;
+    return this.#keep(mapKey(inode), new ObjectState(id, volume, owned(checkName("inode", inode))));
+  }
+
+  /** Queues the record of a file, and of its volume if that has none. */
+  record(object: ObjectState): void {
+    if (!object.volume.recorded) this.recordVolume(object.volume);
+    if (!object.recorded) this.counters.objects += 1;
+    object.recorded = true;
+    const { id, inode, coherency, sizeBytes, stamp } = object;
+    this.#index.putObject({ id, volumeId: object.volume.id, inode, coherency, sizeBytes, stamp });
+  }
+
+  recordVolume(state: VolumeState): void {
+    state.recorded = true;
+    const { id, fs, volume, coherency, stamp } = state;
+    this.#index.putVolume({ id, fs, volume, coherency, stamp });
+  }
+
+  /** The loaded state of a file, if there is one. */
+  loadedIn(volumeId: number, inode: Buffer): ObjectState | undefined {
+    return this.#volumesById.get(volumeId)?.objects.get(mapKey(inode));
+  }
+
+  /** Removes the record of a file; named again, it counts as not seen before. */
+  removeRecord(record: Pick<ObjectRecord, "volumeId" | "inode">): void {
+    const loaded = this.loadedIn(record.volumeId, record.inode);
+    this.#index.removeObject(record);
+    this.counters.objects -= 1;
+    if (loaded === undefined) return;
+    loaded.recorded = false;
+    if (loaded.users === 0) this.#drop(loaded);
+  }
+
+  /** Removes the record of a volume that has no files, unless somebody uses it. */
+  removeVolumeRecord(record: VolumeRecord): void {
+    const key = volumeMapKey(record.fs, record.volume);
+    const loaded = this.#volumes.get(key);
+    if (loaded !== undefined && (loaded.users > 0 || loaded.objects.size > 0)) return;
+    this.#index.removeVolume(record);
+    if (loaded !== undefined) this.#dropVolume(key, loaded);
+  }
+
+  #keepVolume(key: string, state: VolumeState): VolumeState {
+    for (const [oldKey, old] of this.#volumes) {
+      if (this.#volumes.size < CACHED_VOLUMES_MAX) break;
+      if (old.users === 0 && old.objects.size === 0) this.#dropVolume(oldKey, old);
+    }
+    this.#volumes.set(key, state);
+    this.#volumesById.set(state.id, state);
+    return state;
+  }
+
+  #keep(key: string, state: ObjectState): ObjectState {
+    state.volume.objects.set(key, state);
+    this.#loaded.add(state);
+    for (let looks = this.#loaded.size; looks > CACHED_OBJECTS_MAX; looks -= 1) {
+      const oldest = this.#loaded.values().next().value as ObjectState;
+      if (oldest.users === 0 && oldest !== state) {
+        this.#drop(oldest);
+        break;
+      }
+      this.#loaded.delete(oldest);
+      this.#loaded.add(oldest);
+    }
+    return state;
+  }
+
+  #dropVolume(key: string, volume: VolumeState): void {
+    this.#volumes.delete(key);
+    this.#volumesById.delete(volume.id);
+  }
+
+  #drop(object: ObjectState): void {
+    this.#loaded.delete(object);
+    object.volume.objects.delete(mapKey(object.inode));
+  }
+}
+
+/** Equal for equal bytes, be they given as text or as bytes. */
+function mapKey(name: NameBytes): string {
+  if (typeof name === "string" && ASCII.test(name)) return name;
+  return nameBuffer(name).toString("latin1");
+}
+
+/** U+0100 is in no map key, so it parts the two. */
+function volumeMapKey(fs: NameBytes, volume: NameBytes): string {
+  return `${mapKey(fs)}\u0100${mapKey(volume)}`;
+}
+
+/** A copy that nobody else changes. */
+function owned(bytes: Buffer): Buffer {
+  return bytes.length === 0 ? EMPTY : Buffer.from(bytes);
+}

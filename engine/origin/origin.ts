@@ -1,0 +1,152 @@
+/**
+ * The directory origin: files of mounted file systems, as things that can be cached.
+ *
+ * A file's tag is made of fs `dir`, the volume (absolute path of the mount point, or the name of an origin that the
+ * user named) and the inode (path below it, raw bytes). Links are never followed, and nothing but a regular file is
+ * ever opened.
+ */
+import { constants, readlinkSync } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
+import { lstat, open } from "node:fs/promises";
+import { errnoOf } from "../../index/core/errors.js";
+import { OriginFile } from "./file.js";
+import type { Mount } from "./mounts.js";
+import { MountTable, isBypassed } from "./mounts.js";
+import { isWithin, pathBelow } from "./paths.js";
+import type { SkipReason, Skipped } from "./trouble.js";
+import { originError } from "./trouble.js";
+
+/** The `fs` part of every tag of this origin. */
+export const ORIGIN_FS = "dir";
+
+export interface OriginOptions {
+  /** Origins with a name of their own: files below `path` get `name` as their volume, on whatever file system they are. */
+  readonly named?: readonly { readonly name: Buffer; readonly path: Buffer }[];
+  /** The cache's own directories, as absolute real paths; what lies there is never cached. */
+  readonly ownDirectories?: readonly Buffer[];
+  /** Wall clock in nanoseconds since 1970. */
+  readonly nowNs?: () => bigint;
+}
+
+/** O_NONBLOCK: a FIFO that takes a file's place after lstat must not block us. O_NOCTTY: nor may a terminal catch us. */
+const FILE_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
+const DIRECTORY_FLAGS = FILE_FLAGS | constants.O_DIRECTORY;
+
+/** Opens files and directories of mounted file systems by the rules above. Holds no descriptors itself. */
+export class Origin {
+  readonly #mounts = new MountTable();
+  readonly #named: readonly { readonly name: Buffer; readonly path: Buffer }[];
+  readonly #ownDirectories: readonly Buffer[];
+  readonly #nowNs: () => bigint;
+
+  constructor(options: OriginOptions = {}) {
+    // The longest path first, so that an origin named inside another one wins.
+    this.#named = (options.named ?? []).toSorted((a, b) => b.path.length - a.path.length);
+    this.#ownDirectories = options.ownDirectories ?? [];
+    this.#nowNs = options.nowNs ?? (() => BigInt(Date.now()) * 1_000_000n);
+  }
+
+  /**
+   * Opens a regular file for reading.
+   * @param path absolute, without links among its parents (see absolutePath).
+   * @returns the file, which the caller closes; or why it was not opened.
+   * @throws {CacheError} E_IO when the origin refuses, with the errno in the cause.
+   */
+  async open(path: Buffer): Promise<OriginFile | Skipped> {
+    const refused = await skipUnlessRegular(path);
+    if (refused !== undefined) return refused;
+    const handle = await openPath(path, FILE_FLAGS);
+    if ("kind" in handle) return handle;
+    try {
+      const openedAtNs = this.#nowNs();
+      const stamp = await handle.stat({ bigint: true });
+      if (!stamp.isFile()) return await closed(handle, "not-regular");
+      if (!realPathOf(handle).equals(path)) return await closed(handle, "moved");
+      const mount = this.#mounts.of(handle.fd);
+      const place = this.#placeOf(path, mount);
+      return new OriginFile({ path, handle, mount, stamp, openedAtNs, ...place });
+    } catch (error) {
+      await handle.close();
+      throw originError("open", path, error);
+    }
+  }
+
+  /**
+   * Opens a directory for a walk.
+   * @param mountId the mount it has to be on; any unless given.
+   * @throws {CacheError} E_IO when the origin refuses.
+   */
+  async openDirectory(path: Buffer, mountId?: number): Promise<OpenedDirectory | Skipped> {
+    const handle = await openPath(path, DIRECTORY_FLAGS);
+    if ("kind" in handle) return handle;
+    try {
+      if (!realPathOf(handle).equals(path)) return await closed(handle, "moved");
+      if (this.#isOwn(path)) return await closed(handle, "own-directory");
+      const mount = this.#mounts.of(handle.fd);
+      if (mount === undefined) return await closed(handle, "unreachable");
+      if (mountId !== undefined && mount.id !== mountId) return await closed(handle, "other-mount");
+      // Not even listed: /proc and /sys are deep and answer slowly.
+      if (isBypassed(mount) && this.#nameFor(path) === undefined)
+        return await closed(handle, "memory-or-kernel");
+      return { kind: "directory", handle, mountId: mount.id };
+    } catch (error) {
+      await handle.close();
+      throw originError("open", path, error);
+    }
+  }
+
+  #placeOf(path: Buffer, mount: Mount | undefined): { volume: Buffer; inode: Buffer; bypass?: SkipReason } {
+    const named = this.#nameFor(path);
+    const point = named?.path ?? mount?.point ?? Buffer.from("/");
+    const place = { volume: named?.name ?? point, inode: pathBelow(point, path) };
+    if (mount === undefined || !isWithin(point, path)) return { ...place, bypass: "unreachable" };
+    if (this.#isOwn(path)) return { ...place, bypass: "own-directory" };
+    if (named === undefined && isBypassed(mount)) return { ...place, bypass: "memory-or-kernel" };
+    return place;
+  }
+
+  #nameFor(path: Buffer): { readonly name: Buffer; readonly path: Buffer } | undefined {
+    return this.#named.find((origin) => isWithin(origin.path, path));
+  }
+
+  #isOwn(path: Buffer): boolean {
+    return this.#ownDirectories.some((own) => isWithin(own, path));
+  }
+}
+
+export interface OpenedDirectory {
+  readonly kind: "directory";
+  /** The caller closes it. */
+  readonly handle: FileHandle;
+  readonly mountId: number;
+}
+
+/** Opening a device can act on it, so what is no regular file is not even opened. */
+async function skipUnlessRegular(path: Buffer): Promise<Skipped | undefined> {
+  try {
+    const stats = await lstat(path);
+    if (stats.isFile()) return undefined;
+    return { kind: "skipped", reason: stats.isSymbolicLink() ? "link" : "not-regular" };
+  } catch (error) {
+    throw originError("open", path, error);
+  }
+}
+
+async function openPath(path: Buffer, flags: number): Promise<FileHandle | Skipped> {
+  try {
+    return await open(path, flags);
+  } catch (error) {
+    if (errnoOf(error) === "ELOOP") return { kind: "skipped", reason: "link" };
+    throw originError("open", path, error);
+  }
+}
+
+/** The path of what was really opened: it differs when a parent was replaced by a link, or the file removed. */
+function realPathOf(handle: FileHandle): Buffer {
+  return readlinkSync(`/proc/self/fd/${handle.fd}`, "buffer");
+}
+
+async function closed(handle: FileHandle, reason: SkipReason): Promise<Skipped> {
+  await handle.close();
+  return { kind: "skipped", reason };
+}

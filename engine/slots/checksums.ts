@@ -1,0 +1,60 @@
+/**
+ * Group checksums, bound to the tenancy: the CRC-32 (IEEE) of a group's bytes starts from a seed made of the cache id,
+ * object id, block and generation, so that the right bytes of a wrong tenant fail. Format: FORMAT.md "Checksums".
+ * @node-rs/crc32 because it is the only library at hand that verifies 256 KiB in some 12 µs; node:zlib takes ten times that.
+ */
+import { crc32 } from "@node-rs/crc32";
+import { GROUP_BYTES, SLOT_GROUPS } from "../../index/core/layout.js";
+
+export const CHECKSUM_CRC32 = 1;
+
+/** Names one tenancy of a slot, and thereby the seed of its checksums. */
+export interface Tenancy {
+  readonly objectId: number;
+  readonly block: number;
+  readonly epoch: number;
+  readonly sequence: number;
+}
+
+const SEED_BYTES = 22;
+
+/** Makes and checks the group checksums of one cache; not shared between threads. */
+export class Checksummer {
+  readonly #base: number;
+  readonly #tenancy = Buffer.alloc(SEED_BYTES);
+
+  constructor(cacheId: Uint8Array) {
+    this.#base = crc32(cacheId);
+  }
+
+  /** Bytes hashed into the seed, little-endian: object id u48, block u48, epoch u32, sequence u48. */
+  seed(tenancy: Tenancy): number {
+    this.#tenancy.writeUIntLE(tenancy.objectId, 0, 6);
+    this.#tenancy.writeUIntLE(tenancy.block, 6, 6);
+    this.#tenancy.writeUInt32LE(tenancy.epoch, 12);
+    this.#tenancy.writeUIntLE(tenancy.sequence, 16, 6);
+    return crc32(this.#tenancy, this.#base);
+  }
+
+  /** The sums of a block that begins at its first byte; groups beyond its end are 0. */
+  sums(tenancy: Tenancy, bytes: Buffer): Uint32Array {
+    const seed = this.seed(tenancy);
+    const sums = new Uint32Array(SLOT_GROUPS);
+    for (let group = 0; group * GROUP_BYTES < bytes.length; group += 1) {
+      sums[group] = crc32(bytes.subarray(group * GROUP_BYTES, (group + 1) * GROUP_BYTES), seed);
+    }
+    return sums;
+  }
+
+  /**
+   * Checks whole groups, the first being `firstGroup`; the last may be cut by the end of the block.
+   * @returns the number of the first group that differs, or undefined.
+   */
+  firstBad(tenancy: Tenancy, wanted: Uint32Array, firstGroup: number, bytes: Buffer): number | undefined {
+    const seed = this.seed(tenancy);
+    for (let start = 0, group = firstGroup; start < bytes.length; start += GROUP_BYTES, group += 1) {
+      if (crc32(bytes.subarray(start, start + GROUP_BYTES), seed) !== wanted[group]) return group;
+    }
+    return undefined;
+  }
+}

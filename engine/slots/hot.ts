@@ -1,0 +1,69 @@
+/**
+ * Guesses whether a slot's bytes are in the page cache. A likely one is read on the spot (some 40 µs for 256 KiB), the
+ * others on the thread pool (some 95 µs), so that the event loop never waits for the drive.
+ *
+ * A slot counts as likely if it was read or written in this session and less than half of the memory that was available
+ * has been read and written since. Likely reads that turn out slow switch the guess off for a while.
+ */
+import os from "node:os";
+import { PAGE_BYTES } from "../../index/core/layout.js";
+import { grown } from "./slot-table.js";
+
+const MEMORY_SHARE = 0.5;
+const MEMORY_LOOK_PAGES = 64 * 1024;
+/** A read on the spot that takes this long was not in memory. */
+const SLOW_MS = 50;
+const SLOW_PAUSE_MS = 60_000;
+
+export class HotSlots {
+  readonly #now: () => number;
+  readonly #availableBytes: () => number;
+  /** The page clock at each slot's last use; 0 before the first. Wraps after 16 TiB, and then guesses wrong at worst. */
+  #usedAt = new Uint32Array(0);
+  #clock = 1;
+  #windowPages = 0;
+  #lookAt = 0;
+  #pausedUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: { now: () => number; availableBytes?: () => number }) {
+    this.#now = options.now;
+    this.#availableBytes = options.availableBytes ?? availableMemory;
+  }
+
+  noteUse(slot: number, pages: number): void {
+    if (slot >= this.#usedAt.length) {
+      this.#usedAt = grown(
+        this.#usedAt,
+        new Uint32Array(Math.max(slot + 1, 1024, Math.floor(this.#usedAt.length * 1.5))),
+      );
+    }
+    this.#clock = (this.#clock + pages) >>> 0;
+    this.#usedAt[slot] = this.#clock;
+  }
+
+  likely(slot: number): boolean {
+    const usedAt = slot < this.#usedAt.length ? (this.#usedAt[slot] as number) : 0;
+    if (usedAt === 0) return false;
+    if (this.#windowPages === 0 || (this.#clock - this.#lookAt) >>> 0 > MEMORY_LOOK_PAGES) this.#look();
+    return (
+      (this.#clock - usedAt) >>> 0 < this.#windowPages &&
+      (this.#pausedUntilMs < 0 || this.#now() >= this.#pausedUntilMs)
+    );
+  }
+
+  /** To be told how long a read on the spot took. */
+  took(ms: number): void {
+    if (ms > SLOW_MS) this.#pausedUntilMs = this.#now() + SLOW_PAUSE_MS;
+  }
+
+  #look(): void {
+    this.#lookAt = this.#clock;
+    this.#windowPages = Math.max(1, Math.floor((this.#availableBytes() * MEMORY_SHARE) / PAGE_BYTES));
+  }
+}
+
+/** What the kernel could give to the page cache: MemAvailable, or the limit of our control group if that is lower. */
+function availableMemory(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(os.freemem(), limit) : os.freemem();
+}

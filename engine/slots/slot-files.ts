@@ -1,0 +1,248 @@
+/**
+ * Reads and writes slot files through a bounded table of open descriptors. Knows numbers and bytes, no tenants.
+ * A file is opened without following links and must be a plain file with one name and at most 256 KiB.
+ */
+import fs from "node:fs";
+import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
+import { SLOT_BYTES } from "../../index/core/layout.js";
+import { type SlotIo, nodeIo } from "./io.js";
+import { slotDirectory, slotPath } from "./slot-paths.js";
+
+interface OpenSlot {
+  readonly slot: number;
+  readonly fd: number;
+  /** Calls under way on the descriptor; it is not closed before they end. */
+  users: number;
+  /** Used since the clock hand last passed. */
+  referenced: boolean;
+}
+
+const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
+const DIRECTORY_MODE = 0o700;
+
+export class SlotFiles {
+  readonly #root: string;
+  readonly #io: SlotIo;
+  readonly #descriptorsMax: number;
+  readonly #open = new Map<number, OpenSlot>();
+  readonly #opening = new Map<number, Promise<OpenSlot>>();
+  #ring: OpenSlot[] = [];
+  #hand = 0;
+  /** Directories in which files were made and that were not synced since. */
+  readonly madeIn = new Set<string>();
+  readonly #directories = new Set<string>();
+
+  constructor(options: { root: string; descriptorsMax: number; io?: SlotIo }) {
+    this.#root = options.root;
+    this.#io = options.io ?? nodeIo;
+    this.#descriptorsMax = options.descriptorsMax;
+  }
+
+  get openDescriptors(): number {
+    return this.#open.size;
+  }
+
+  /** Reads without leaving the event loop; for bytes that are in memory. @throws {CacheError} E_IO, also when the file is shorter. */
+  readSync(slot: number, target: Buffer, positionBytes: number): void {
+    const found =
+      this.#open.get(slot) ??
+      this.#keep(
+        slot,
+        this.#call(slot, "open", () => this.#openSync(slot)),
+      );
+    found.referenced = true;
+    const length = target.length;
+    const got = this.#call(slot, "read", () => this.#io.readSync(found.fd, target, 0, length, positionBytes));
+    if (got !== length) throw shortFile(slot, positionBytes + got);
+  }
+
+  /** Reads on the thread pool. @throws {CacheError} E_IO, also when the file is shorter. */
+  async read(slot: number, target: Buffer, positionBytes: number): Promise<void> {
+    await this.#use(slot, "read", 0, async (fd) => {
+      for (let done = 0; done < target.length;) {
+        const got = await this.#io.read(fd, target, done, target.length - done, positionBytes + done);
+        if (got === 0) throw shortFile(slot, positionBytes + done);
+        done += got;
+      }
+    });
+  }
+
+  /** Writes from the start of the slot; `create` makes the file, which must not exist. @throws {CacheError} E_IO. */
+  async write(slot: number, bytes: Uint8Array, create: boolean): Promise<void> {
+    const flags = create ? O_CREAT | O_EXCL : 0;
+    if (create) this.#makeDirectory(slot);
+    await this.#use(slot, "write", flags, async (fd) => {
+      for (let done = 0; done < bytes.length;) {
+        const put = await this.#io.write(fd, bytes, done, bytes.length - done, done);
+        if (put === 0)
+          throw new CacheError("E_IO", `Cannot write slot ${slot}: the drive took no bytes at ${done}`);
+        done += put;
+      }
+    });
+  }
+
+  /** @throws {CacheError} E_IO. */
+  async sync(slot: number): Promise<void> {
+    await this.#use(slot, "sync", 0, (fd) => this.#io.fdatasync(fd));
+  }
+
+  /** Cuts a slot without a tenant back. @throws {CacheError} E_IO. */
+  async truncate(slot: number, sizeBytes: number): Promise<void> {
+    await this.#use(slot, "truncate", 0, (fd) => this.#io.ftruncate(fd, sizeBytes));
+  }
+
+  /** What the file occupies now, or undefined where there is no usable file. @throws {CacheError} E_IO. */
+  allocatedBytes(slot: number): number | undefined {
+    const path = slotPath(this.#root, slot);
+    const facts = this.#call(slot, "stat", () => this.#io.lstatSync(path));
+    if (facts === undefined) return undefined;
+    if (!facts.isFile || facts.links !== 1 || facts.sizeBytes > SLOT_BYTES) {
+      throw new CacheError(
+        "E_IO",
+        `Cannot use slot ${slot}: want a plain file with one name and at most ${SLOT_BYTES} bytes`,
+      );
+    }
+    return Math.max(facts.allocatedBytes, facts.sizeBytes);
+  }
+
+  /** Removes the file of a slot whose number is retired with it. @throws {CacheError} E_IO. */
+  unlink(slot: number): void {
+    this.forget(slot);
+    this.#call(slot, "remove", () => this.#io.unlinkSync(slotPath(this.#root, slot)));
+    this.madeIn.add(slotDirectory(this.#root, slot));
+  }
+
+  /** Closes the slot's descriptor unless it is in use. */
+  forget(slot: number): void {
+    const found = this.#open.get(slot);
+    if (found !== undefined && found.users === 0) this.#drop(found);
+  }
+
+  /** Closes every descriptor; nothing may be under way. */
+  close(): void {
+    for (const found of this.#open.values()) this.#io.closeSync(found.fd);
+    this.#open.clear();
+    this.#ring = [];
+  }
+
+  async #use<T>(slot: number, action: string, flags: number, body: (fd: number) => Promise<T>): Promise<T> {
+    let found = this.#open.get(slot);
+    // A descriptor just opened may be closed again before this turn comes, if many are wanted at once.
+    while (found === undefined) {
+      const opened = await this.#openShared(slot, flags);
+      found = this.#open.get(slot) === opened ? opened : undefined;
+    }
+    found.users += 1;
+    found.referenced = true;
+    try {
+      return await body(found.fd);
+    } catch (error) {
+      throw asIoError(slot, action, error);
+    } finally {
+      found.users -= 1;
+    }
+  }
+
+  #openShared(slot: number, flags: number): Promise<OpenSlot> {
+    const under = this.#opening.get(slot);
+    if (under !== undefined) return under;
+    const opening = this.#openAsync(slot, flags).finally(() => this.#opening.delete(slot));
+    this.#opening.set(slot, opening);
+    return opening;
+  }
+
+  async #openAsync(slot: number, flags: number): Promise<OpenSlot> {
+    try {
+      const fd = await this.#io.open(slotPath(this.#root, slot), O_RDWR | O_NOFOLLOW | flags);
+      const raced = this.#open.get(slot); // a synchronous read may have opened it meanwhile
+      if (raced !== undefined) {
+        this.#io.closeSync(fd);
+        return raced;
+      }
+      if (flags !== 0) this.madeIn.add(slotDirectory(this.#root, slot));
+      return this.#keep(slot, fd);
+    } catch (error) {
+      throw asIoError(slot, "open", error);
+    }
+  }
+
+  #openSync(slot: number): number {
+    return this.#io.openSync(slotPath(this.#root, slot), O_RDWR | O_NOFOLLOW);
+  }
+
+  #keep(slot: number, fd: number): OpenSlot {
+    const facts = this.#io.fstatSync(fd);
+    if (!facts.isFile || facts.links !== 1 || facts.sizeBytes > SLOT_BYTES) {
+      this.#io.closeSync(fd);
+      throw new CacheError(
+        "E_IO",
+        `Cannot use slot ${slot}: want a plain file with one name and at most ${SLOT_BYTES} bytes`,
+      );
+    }
+    const kept: OpenSlot = { slot, fd, users: 0, referenced: true };
+    this.#open.set(slot, kept);
+    this.#admit(kept);
+    return kept;
+  }
+
+  /** Clock replacement: the hand closes the first descriptor that is idle and was not used since it last came by. */
+  #admit(kept: OpenSlot): void {
+    if (this.#ring.length < this.#descriptorsMax) {
+      this.#ring.push(kept);
+      return;
+    }
+    for (let looks = 0; looks < 2 * this.#ring.length; looks += 1) {
+      this.#hand = (this.#hand + 1) % this.#ring.length;
+      const old = this.#ring[this.#hand] as OpenSlot;
+      if (old.users === 0 && !old.referenced) {
+        this.#io.closeSync(old.fd);
+        this.#open.delete(old.slot);
+        this.#ring[this.#hand] = kept;
+        return;
+      }
+      old.referenced = false;
+    }
+    this.#ring.push(kept); // everything is in use: over the bound for as long as that lasts
+  }
+
+  #drop(found: OpenSlot): void {
+    this.#io.closeSync(found.fd);
+    this.#open.delete(found.slot);
+    const place = this.#ring.indexOf(found);
+    const last = this.#ring.pop();
+    if (last !== undefined && last !== found) this.#ring[place] = last;
+  }
+
+  #makeDirectory(slot: number): void {
+    const directory = slotDirectory(this.#root, slot);
+    if (this.#directories.has(directory)) return;
+    this.#call(slot, "make a directory for", () => {
+      const stats = fs.lstatSync(directory, { throwIfNoEntry: false });
+      if (stats === undefined) fs.mkdirSync(directory, { mode: DIRECTORY_MODE });
+      else if (!stats.isDirectory()) throw new CacheError("E_IO", `${directory} is not a directory`);
+    });
+    this.#directories.add(directory);
+    this.madeIn.add(this.#root);
+    this.madeIn.add(directory);
+  }
+
+  #call<T>(slot: number, action: string, body: () => T): T {
+    try {
+      return body();
+    } catch (error) {
+      throw asIoError(slot, action, error);
+    }
+  }
+}
+
+function shortFile(slot: number, atBytes: number): CacheError {
+  return new CacheError("E_IO", `Cannot read slot ${slot}: its file ends at ${atBytes}, want more`);
+}
+
+function asIoError(slot: number, action: string, error: unknown): CacheError {
+  if (error instanceof CacheError) return error;
+  const errno = errnoOf(error);
+  return new CacheError("E_IO", `Cannot ${action} slot ${slot}: ${errno ?? messageOf(error)}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,214 @@
+/**
+ * What each slot is doing, in typed arrays indexed by slot number: 18 bytes a slot, no objects. The one owner of slot
+ * states and of the byte sums that follow from them; who may change a state is written at each method.
+ */
+import assert from "node:assert/strict";
+import { NO_SLOT, PAGE_BYTES, SLOT_BYTES, SLOT_PAGES } from "../../index/core/layout.js";
+
+/**
+ * - `unknown`: a file may exist under this number, nobody looked yet;
+ * - `free`: exists, has no tenant;
+ * - `filling`: given to a writer, not named by any entry;
+ * - `used`: named by an entry;
+ * - `leaving`: its entry is being removed; free once that is committed and nobody reads it;
+ * - `quarantined`: set aside after trouble;
+ * - `retired`: its file is gone; the number is never used again.
+ */
+export const SLOT_STATES = [
+  "unknown",
+  "free",
+  "filling",
+  "used",
+  "leaving",
+  "quarantined",
+  "retired",
+] as const;
+export type SlotState = (typeof SLOT_STATES)[number];
+
+export const STATE = {
+  unknown: 0,
+  free: 1,
+  filling: 2,
+  used: 3,
+  leaving: 4,
+  quarantined: 5,
+  retired: 6,
+} as const;
+
+const GROWTH_MIN = 1024;
+const TWO_32 = 2 ** 32;
+
+/** The arrays as they are written to the checkpoint, each of `count` elements. */
+export interface SlotArrays {
+  readonly validBytes: Uint32Array;
+  readonly ownerLow: Uint32Array;
+  readonly blockLow: Uint32Array;
+  readonly ownerHigh: Uint16Array;
+  readonly blockHigh: Uint16Array;
+  readonly states: Uint8Array;
+  readonly pages: Uint8Array;
+}
+
+export class SlotTable {
+  #capacity = 0;
+  #count = 0;
+  #states = new Uint8Array(0);
+  #pages = new Uint8Array(0);
+  #validBytes = new Uint32Array(0);
+  #ownerLow = new Uint32Array(0);
+  #ownerHigh = new Uint16Array(0);
+  #blockLow = new Uint32Array(0);
+  #blockHigh = new Uint16Array(0);
+  readonly #counts = new Float64Array(SLOT_STATES.length);
+  #pagesTotal = 0;
+  #validTotal = 0;
+
+  /** Slot numbers in use are 0 to numbers - 1. */
+  get numbers(): number {
+    return this.#count;
+  }
+
+  /** Slots whose file exists: all but the retired and the unknown. */
+  get existing(): number {
+    return this.#count - this.countOf(STATE.retired) - this.countOf(STATE.unknown);
+  }
+
+  /** The sum of all high-water marks: what the known slot files occupy at most. */
+  get usedBytes(): number {
+    return this.#pagesTotal * PAGE_BYTES;
+  }
+
+  get validBytes(): number {
+    return this.#validTotal;
+  }
+
+  countOf(state: number): number {
+    return this.#counts[state] as number;
+  }
+
+  stateOf(slot: number): number {
+    return this.#states[slot] as number;
+  }
+
+  /** High-water mark of the slot's file, in pages. */
+  pagesOf(slot: number): number {
+    return this.#pages[slot] as number;
+  }
+
+  validBytesOf(slot: number): number {
+    return this.#validBytes[slot] as number;
+  }
+
+  objectIdOf(slot: number): number {
+    return (this.#ownerHigh[slot] as number) * TWO_32 + (this.#ownerLow[slot] as number);
+  }
+
+  blockOf(slot: number): number {
+    return (this.#blockHigh[slot] as number) * TWO_32 + (this.#blockLow[slot] as number);
+  }
+
+  /** Adds a number after the last one, in the given state with no pages. */
+  append(state: number): number {
+    const slot = this.#count;
+    assert.ok(slot < NO_SLOT);
+    if (slot === this.#capacity) this.#grow(slot + 1);
+    this.#count += 1;
+    this.#states[slot] = state;
+    this.#counts[state] = this.countOf(state) + 1;
+    return slot;
+  }
+
+  /** Adds numbers whose files nobody has looked at yet. */
+  appendUnknown(numbers: number): void {
+    if (this.#count + numbers > this.#capacity) this.#grow(this.#count + numbers);
+    this.#states.fill(STATE.unknown, this.#count, this.#count + numbers);
+    this.#counts[STATE.unknown] = this.countOf(STATE.unknown) + numbers;
+    this.#count += numbers;
+  }
+
+  /** Moves a slot on, from the state it must be in. */
+  move(slot: number, from: number, to: number): void {
+    assert.equal(this.#states[slot], from, `slot ${slot} is not ${SLOT_STATES[from]}`);
+    this.#counts[from] = this.countOf(from) - 1;
+    this.#counts[to] = this.countOf(to) + 1;
+    this.#states[slot] = to;
+  }
+
+  setPages(slot: number, pages: number): void {
+    assert.ok(pages >= 0 && pages <= SLOT_PAGES);
+    this.#pagesTotal += pages - this.pagesOf(slot);
+    this.#pages[slot] = pages;
+  }
+
+  /** Names the tenant of a slot and how many of its bytes are valid. */
+  setTenant(slot: number, objectId: number, block: number, validBytes: number): void {
+    assert.ok(validBytes >= 0 && validBytes <= SLOT_BYTES);
+    this.#validTotal += validBytes - this.validBytesOf(slot);
+    this.#validBytes[slot] = validBytes;
+    this.#ownerLow[slot] = objectId % TWO_32;
+    this.#ownerHigh[slot] = Math.floor(objectId / TWO_32);
+    this.#blockLow[slot] = block % TWO_32;
+    this.#blockHigh[slot] = Math.floor(block / TWO_32);
+  }
+
+  /** The tenant's bytes no longer count; the slot keeps its file. */
+  clearTenant(slot: number): void {
+    this.setTenant(slot, 0, 0, 0);
+  }
+
+  /** A copy of everything, for the checkpoint. */
+  arrays(): SlotArrays {
+    const count = this.#count;
+    return {
+      validBytes: this.#validBytes.slice(0, count),
+      ownerLow: this.#ownerLow.slice(0, count),
+      blockLow: this.#blockLow.slice(0, count),
+      ownerHigh: this.#ownerHigh.slice(0, count),
+      blockHigh: this.#blockHigh.slice(0, count),
+      states: this.#states.slice(0, count),
+      pages: this.#pages.slice(0, count),
+    };
+  }
+
+  /** Takes over what a checkpoint holds; the values were checked by its reader. */
+  static from(arrays: SlotArrays): SlotTable {
+    const table = new SlotTable();
+    const count = arrays.states.length;
+    table.#grow(count);
+    table.#count = count;
+    table.#validBytes.set(arrays.validBytes);
+    table.#ownerLow.set(arrays.ownerLow);
+    table.#blockLow.set(arrays.blockLow);
+    table.#ownerHigh.set(arrays.ownerHigh);
+    table.#blockHigh.set(arrays.blockHigh);
+    table.#states.set(arrays.states);
+    table.#pages.set(arrays.pages);
+    for (let slot = 0; slot < count; slot += 1) {
+      const state = arrays.states[slot] as number;
+      table.#counts[state] = table.countOf(state) + 1;
+      table.#pagesTotal += arrays.pages[slot] as number;
+      table.#validTotal += arrays.validBytes[slot] as number;
+    }
+    return table;
+  }
+
+  #grow(slotsMin: number): void {
+    const capacity = Math.max(slotsMin, GROWTH_MIN, Math.floor(this.#capacity * 1.5));
+    this.#states = grown(this.#states, new Uint8Array(capacity));
+    this.#pages = grown(this.#pages, new Uint8Array(capacity));
+    this.#validBytes = grown(this.#validBytes, new Uint32Array(capacity));
+    this.#ownerLow = grown(this.#ownerLow, new Uint32Array(capacity));
+    this.#ownerHigh = grown(this.#ownerHigh, new Uint16Array(capacity));
+    this.#blockLow = grown(this.#blockLow, new Uint32Array(capacity));
+    this.#blockHigh = grown(this.#blockHigh, new Uint16Array(capacity));
+    this.#capacity = capacity;
+  }
+}
+
+type NumberArray = Uint8Array | Uint16Array | Uint32Array | Int32Array;
+
+/** Copies `from` to the start of the longer `to`. */
+export function grown<T extends NumberArray>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}

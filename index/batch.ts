@@ -1,0 +1,61 @@
+/** Turns a batch of changes into the writes of one commit. */
+import { CacheError } from "./core/errors.js";
+import { changeGroup, groupEntryCount, groupFirstBlock } from "./block-group.js";
+import type { Changes } from "./changes.js";
+import type { Entry } from "./entry.js";
+import type { Store, Write } from "./environment.js";
+import { blockKey } from "./keys.js";
+
+export const INDEX_TABLES = ["identity", "volumes", "objects", "blocks"] as const;
+export type IndexTable = (typeof INDEX_TABLES)[number];
+
+export interface Batch {
+  readonly writes: ReadonlyArray<Write<IndexTable>>;
+  /** How many more entries there are once it is committed; negative for fewer. */
+  readonly entryCountDelta: number;
+}
+
+/**
+ * The writes of one commit. Block records are read to be changed, so what was committed last must be visible, and
+ * nothing else may commit meanwhile.
+ */
+export function batchOf(store: Store<IndexTable>, changes: Changes): Batch {
+  const writes: Array<Write<IndexTable>> = [];
+  let entryCountDelta = 0;
+  for (const { key, value } of changes.volumes.values()) writes.push({ table: "volumes", key, value });
+  for (const { key, value } of changes.objects.values()) writes.push({ table: "objects", key, value });
+  for (const [objectId, blocks] of changes.blocks) {
+    for (const [firstBlock, group] of groupsOf(blocks)) {
+      const key = blockKey(objectId, firstBlock);
+      const old = soundRecord(store.peek("blocks", key));
+      const value = changeGroup(old, group);
+      if (old === undefined && value === undefined) continue;
+      entryCountDelta += (value ? groupEntryCount(value) : 0) - (old ? groupEntryCount(old) : 0);
+      writes.push({ table: "blocks", key, value });
+    }
+  }
+  return { writes, entryCountDelta };
+}
+
+function groupsOf(blocks: ReadonlyMap<number, Entry | null>): Map<number, Map<number, Entry | null>> {
+  const groups = new Map<number, Map<number, Entry | null>>();
+  for (const [block, entry] of blocks) {
+    const firstBlock = groupFirstBlock(block);
+    const group = groups.get(firstBlock);
+    if (group === undefined) groups.set(firstBlock, new Map([[block, entry]]));
+    else group.set(block, entry);
+  }
+  return groups;
+}
+
+/** A record that does not read back is replaced: its other blocks become misses, and the commit need not fail. */
+function soundRecord(record: Uint8Array | undefined): Uint8Array | undefined {
+  if (record === undefined) return undefined;
+  try {
+    groupEntryCount(record);
+    return record;
+  } catch (error) {
+    if (error instanceof CacheError) return undefined;
+    throw error;
+  }
+}

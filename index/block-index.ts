@@ -1,0 +1,279 @@
+/**
+ * The index: which block of which object of which volume lies in which slot. Changes are seen at once by every call
+ * here, and reach LMDB in group commits that the event loop never waits for. Format: engine/FORMAT.md "Index".
+ */
+import { CacheError } from "./core/errors.js";
+import { FORMAT_VERSION } from "./core/layout.js";
+import { INDEX_TABLES, batchOf } from "./batch.js";
+import type { IndexTable } from "./batch.js";
+import { groupFirstBlock, readGroupEntry } from "./block-group.js";
+import type { Changes, NameChange } from "./changes.js";
+import type { Entry } from "./entry.js";
+import { Environment } from "./environment.js";
+import type { Store } from "./environment.js";
+import { COMMIT_DELAY_MS, GroupCommit } from "./group-commit.js";
+import {
+  BLOCK_KEY_BYTES,
+  decodeVolumeKey,
+  objectKey,
+  volumeKey,
+  volumeRange,
+  writeBlockKey,
+} from "./keys.js";
+import { bindIdentity, encodeEntryCount, entryCountKey, readEntryCount } from "./identity.js";
+import { decodeObjectRecord, decodeVolumeRecord, encodeObjectRecord, encodeVolumeRecord } from "./records.js";
+import type { ObjectRecord, VolumeRecord } from "./records.js";
+import { walkBlocks, walkNames } from "./scan.js";
+import type { IndexedBlock, Layers } from "./scan.js";
+
+export interface BlockIndexOptions {
+  readonly directory: string;
+  /** Address space set aside for the map; LMDB grows it by itself when it does not suffice. */
+  readonly mapBytes: number;
+  /** 16 bytes. */
+  readonly cacheId: Buffer;
+  readonly epoch: number;
+  /** Makes the index if there is none. */
+  readonly create: boolean;
+  readonly commitDelayMs?: number;
+  /** After how long a commit in flight fails those who wait for it. */
+  readonly commitMsMax?: number;
+  /** Puts something between the index and its environment: tests make commits fail with it. */
+  readonly wrapStore?: (store: Store<IndexTable>) => Store<IndexTable>;
+}
+
+export interface IndexStats {
+  /** Sizes of data.mdb and lock.mdb. */
+  readonly fileBytes: number;
+  /** Pages that hold something; what is left of fileBytes is reused by later commits. */
+  readonly usedBytes: number;
+  /** Committed entries. */
+  readonly entryCount: number;
+  /** Number of the last commit. */
+  readonly transactionId: number;
+}
+
+/**
+ * The one index of a cache. Records and entries given to it or taken from it must not be changed afterwards. After
+ * close() every method fails with E_CLOSED. Reads throw E_INDEX_CORRUPT when what they find does not read back.
+ */
+export class BlockIndex {
+  readonly #store: Store<IndexTable>;
+  readonly #commits: GroupCommit;
+  readonly #key = Buffer.alloc(BLOCK_KEY_BYTES);
+  readonly #layers: Layers;
+  #entryCount: number;
+  #closing: Promise<void> | undefined;
+
+  private constructor(store: Store<IndexTable>, options: BlockIndexOptions) {
+    this.#store = store;
+    this.#entryCount = readEntryCount(store);
+    this.#commits = new GroupCommit({
+      write: (changes) => this.#write(changes),
+      delayMs: options.commitDelayMs ?? COMMIT_DELAY_MS,
+      ...(options.commitMsMax !== undefined && { commitMsMax: options.commitMsMax }),
+    });
+    this.#layers = () => {
+      this.#checkOpen();
+      const { inFlight, pending } = this.#commits;
+      return { store, layers: inFlight === undefined ? [pending] : [inFlight, pending] };
+    };
+  }
+
+  /**
+   * Opens the index in `directory`, or makes it. Nobody else may have it open.
+   * @throws {CacheError} E_INDEX_CORRUPT when there is none and `create` is false, when it belongs to another cache,
+   * epoch or format, or is no LMDB environment; E_IO when the directory cannot be used.
+   */
+  static open(options: BlockIndexOptions): BlockIndex {
+    const { directory, mapBytes, cacheId, epoch, create } = options;
+    const opened = Environment.open({ directory, mapBytes, regime: "volatile", tables: INDEX_TABLES });
+    const store = options.wrapStore?.(opened) ?? opened;
+    try {
+      bindIdentity(store, { formatVersion: FORMAT_VERSION, cacheId, epoch }, create);
+      return new BlockIndex(store, options);
+    } catch (error) {
+      void opened.close(); // nothing was queued, so this only lets go of the files
+      throw error;
+    }
+  }
+
+  /** How many changes wait for their commit, those in flight included. */
+  get queuedChanges(): number {
+    return this.#commits.changeCount;
+  }
+
+  /** Why the last commit failed: its changes go again with the next one. Undefined once one has gone well. */
+  get failure(): CacheError | undefined {
+    return this.#commits.failure;
+  }
+
+  findVolume(fs: Buffer, volume: Buffer): VolumeRecord | undefined {
+    const key = volumeKey(fs, volume);
+    const queued = this.#queuedName((changes) => changes.volumes, key);
+    if (queued !== undefined) return queued.record ?? undefined;
+    const value = this.#store.get("volumes", key);
+    const record = value === undefined ? undefined : decodeVolumeRecord(key, value);
+    return record?.volume.equals(volume) ? record : undefined;
+  }
+
+  putVolume(record: VolumeRecord): void {
+    this.#changeName((changes) => changes.volumes, { ...encodeVolumeRecord(record), record });
+  }
+
+  removeVolume(record: Pick<VolumeRecord, "fs" | "volume">): void {
+    const key = volumeKey(record.fs, record.volume);
+    this.#changeName((changes) => changes.volumes, { key, value: undefined, record: null });
+  }
+
+  /** Every volume, by (fs, volume); may be resumed in a later event turn, see walkNames. */
+  volumes(): Iterable<VolumeRecord> {
+    this.#checkOpen();
+    return walkNames(
+      this.#layers,
+      "volumes",
+      {},
+      {
+        changesOf: (changes) => changes.volumes,
+        decode: (key, value) =>
+          decodeVolumeKey(key).kind === "fs" ? undefined : decodeVolumeRecord(key, value),
+      },
+    );
+  }
+
+  findObject(volumeId: number, inode: Buffer): ObjectRecord | undefined {
+    const key = objectKey(volumeId, inode);
+    const queued = this.#queuedName((changes) => changes.objects, key);
+    if (queued !== undefined) return queued.record ?? undefined;
+    const value = this.#store.get("objects", key);
+    const record = value === undefined ? undefined : decodeObjectRecord(key, value);
+    return record?.inode.equals(inode) ? record : undefined;
+  }
+
+  putObject(record: ObjectRecord): void {
+    this.#changeName((changes) => changes.objects, { ...encodeObjectRecord(record), record });
+  }
+
+  removeObject(record: Pick<ObjectRecord, "volumeId" | "inode">): void {
+    const key = objectKey(record.volumeId, record.inode);
+    this.#changeName((changes) => changes.objects, { key, value: undefined, record: null });
+  }
+
+  /** Every object of a volume, by inode; may be resumed in a later event turn, see walkNames. */
+  objectsOf(volumeId: number): Iterable<ObjectRecord> {
+    this.#checkOpen();
+    return walkNames(this.#layers, "objects", volumeRange(volumeId), {
+      changesOf: (changes) => changes.objects,
+      decode: decodeObjectRecord,
+    });
+  }
+
+  getEntry(objectId: number, block: number): Entry | undefined {
+    this.#checkOpen();
+    const { pending, inFlight } = this.#commits;
+    let queued = pending.entry(objectId, block);
+    if (queued === undefined) queued = inFlight?.entry(objectId, block);
+    if (queued !== undefined) return queued ?? undefined;
+    writeBlockKey(this.#key, objectId, groupFirstBlock(block));
+    const record = this.#store.peek("blocks", this.#key);
+    return record === undefined ? undefined : readGroupEntry(record, block);
+  }
+
+  putEntry(objectId: number, block: number, entry: Entry): void {
+    this.#checkOpen();
+    this.#commits.pending.setEntry(objectId, block, entry);
+    this.#commits.changed();
+  }
+
+  removeEntry(objectId: number, block: number): void {
+    this.#checkOpen();
+    this.#commits.pending.setEntry(objectId, block, null);
+    this.#commits.changed();
+  }
+
+  hasBlocks(objectId: number): boolean {
+    for (const _ of this.blocksOf(objectId)) return true;
+    return false;
+  }
+
+  /** Every block of an object, ascending; may be resumed in a later event turn, see walkBlocks. */
+  blocksOf(objectId: number): Iterable<{ block: number; entry: Entry }> {
+    this.#checkOpen();
+    return walkBlocks(this.#layers, objectId);
+  }
+
+  /** Every block, by (object id, block); may be resumed in a later event turn, see walkBlocks. */
+  entries(): Iterable<IndexedBlock> {
+    this.#checkOpen();
+    return walkBlocks(this.#layers);
+  }
+
+  /**
+   * Resolves when every change made before the call is committed, and hurries that.
+   * @throws {CacheError} E_IO, in the promise, when that commit failed; the changes stay visible and go again.
+   */
+  async committed(): Promise<void> {
+    this.#checkOpen();
+    await this.#commits.committed();
+  }
+
+  stats(): IndexStats {
+    this.#checkOpen();
+    return { ...this.#store.stats(), entryCount: this.#entryCount };
+  }
+
+  /** Commits what is queued and flushes the index to the drive. @throws {CacheError} E_IO, in the promise. */
+  async sync(): Promise<void> {
+    await this.committed();
+    await this.#store.sync();
+  }
+
+  /**
+   * Commits what is queued and closes; flushes nothing. Idempotent.
+   * @throws {CacheError} E_IO, in the promise, when the last commit failed: the index is closed, but lacks changes.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#commits.committed();
+    } finally {
+      this.#commits.stop();
+      // A commit that has no end would keep LMDB's close from ending too: then the files stay open.
+      if (!this.#commits.overdue) await this.#store.close();
+    }
+  }
+
+  async #write(changes: Changes): Promise<void> {
+    const { writes, entryCountDelta } = batchOf(this.#store, changes);
+    const entryCount = this.#entryCount + entryCountDelta;
+    const count = { table: "identity", key: entryCountKey, value: encodeEntryCount(entryCount) } as const;
+    await this.#store.commit(entryCountDelta === 0 ? writes : [...writes, count]);
+    this.#entryCount = entryCount;
+  }
+
+  #changeName<T>(namesOf: (changes: Changes) => Map<string, NameChange<T>>, change: NameChange<T>): void {
+    this.#checkOpen();
+    namesOf(this.#commits.pending).set(change.key.toString("latin1"), change);
+    this.#commits.changed();
+  }
+
+  #queuedName<T>(
+    namesOf: (changes: Changes) => ReadonlyMap<string, NameChange<T>>,
+    key: Buffer,
+  ): NameChange<T> | undefined {
+    this.#checkOpen();
+    const pending = namesOf(this.#commits.pending);
+    const inFlight = this.#commits.inFlight && namesOf(this.#commits.inFlight);
+    if (pending.size === 0 && !inFlight?.size) return undefined;
+    const name = key.toString("latin1");
+    return pending.get(name) ?? inFlight?.get(name);
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new CacheError("E_CLOSED", "Cannot use the index: it is closed");
+  }
+}

@@ -1,0 +1,55 @@
+/** Changes that are not committed yet, by kind and key; the latest change of a key counts. No I/O. */
+import type { Entry } from "./entry.js";
+import type { ObjectRecord, VolumeRecord } from "./records.js";
+
+/** A name record that was put, or removed if `value` is undefined. */
+export interface NameChange<NameRecord> {
+  readonly key: Buffer;
+  readonly value: Buffer | undefined;
+  readonly record: NameRecord | null;
+}
+
+/** Someone who waits for the commit of a batch. */
+export interface Waiter {
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+export class Changes {
+  /** By the key's bytes as a Latin-1 string, which sorts as they do. */
+  readonly volumes = new Map<string, NameChange<VolumeRecord>>();
+  readonly objects = new Map<string, NameChange<ObjectRecord>>();
+  /** By object id, then block number; null is a removal. */
+  readonly blocks = new Map<number, Map<number, Entry | null>>();
+  waiters: Waiter[] = [];
+  #blockCount = 0;
+
+  get count(): number {
+    return this.volumes.size + this.objects.size + this.#blockCount;
+  }
+
+  entry(objectId: number, block: number): Entry | null | undefined {
+    return this.blocks.get(objectId)?.get(block);
+  }
+
+  setEntry(objectId: number, block: number, entry: Entry | null): void {
+    let blocks = this.blocks.get(objectId);
+    if (blocks === undefined) {
+      blocks = new Map();
+      this.blocks.set(objectId, blocks);
+    }
+    const before = blocks.size;
+    blocks.set(block, entry);
+    this.#blockCount += blocks.size - before;
+  }
+
+  /** Takes over what was changed after this, and who waits for that. */
+  absorb(later: Changes): void {
+    for (const [key, change] of later.volumes) this.volumes.set(key, change);
+    for (const [key, change] of later.objects) this.objects.set(key, change);
+    for (const [objectId, blocks] of later.blocks) {
+      for (const [block, entry] of blocks) this.setEntry(objectId, block, entry);
+    }
+    this.waiters.push(...later.waiters);
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * The ledger: the small durable store for what no wipe may lose. It holds the state mark and the epoch; pins and unsent
+ * changes will get tables of their own. Every change is flushed before its promise resolves.
+ * Format: engine/FORMAT.md "Ledger".
+ */
+import { closeSync, fsyncSync, openSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { CacheError, messageOf } from "./core/errors.js";
+import { Environment } from "./environment.js";
+import { decodeLedgerState, encodeLedgerState } from "./ledger-state.js";
+import type { LedgerState, StateMark } from "./ledger-state.js";
+
+export type { StateMark } from "./ledger-state.js";
+
+/** Room for tables of later sections, which an older program leaves alone. */
+const LEDGER_TABLES = ["state"] as const;
+const LEDGER_MAP_BYTES = 64 * 1024 * 1024;
+const stateKey = Buffer.from("state");
+/** Epochs take four bytes in an entry. */
+const EPOCHS_MAX = 2 ** 32;
+
+export interface LedgerOptions {
+  readonly directory: string;
+  /** Makes a ledger for this cache (16 bytes) unless a finished one is there, which is opened as it is. */
+  readonly create?: { readonly cacheId: Buffer };
+}
+
+/** The one ledger of a cache. Nobody else may have it open. After close() every method fails with E_CLOSED. */
+export class Ledger {
+  readonly #environment: Environment<"state">;
+  readonly #directory: string;
+  #state: LedgerState;
+  #last: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  private constructor(environment: Environment<"state">, directory: string, state: LedgerState) {
+    this.#environment = environment;
+    this.#directory = directory;
+    this.#state = state;
+  }
+
+  /** Whether a ledger, finished or not, is in the directory. */
+  static exists(directory: string): boolean {
+    return statSync(join(directory, "data.mdb"), { throwIfNoEntry: false }) !== undefined;
+  }
+
+  /**
+   * Opens the ledger. A new one has epoch 0 and the mark "unclean".
+   * @throws {CacheError} E_NOT_FOUND when there is none and `create` is not given; E_FORMAT_VERSION when a newer program
+   * wrote it; E_LEDGER_CORRUPT when it does not read back; E_IO when the directory cannot be used.
+   */
+  static async open(options: LedgerOptions): Promise<Ledger> {
+    const { directory, create } = options;
+    if (create === undefined && !Ledger.exists(directory)) {
+      throw new CacheError("E_NOT_FOUND", `Cannot open the ledger in ${directory}: there is none`);
+    }
+    const environment = openEnvironment(directory);
+    try {
+      const value = environment.get("state", stateKey);
+      if (value !== undefined) {
+        return new Ledger(environment, directory, decodeLedgerState(value, directory));
+      }
+      if (create === undefined) throw unreadable(directory, "it has no state record");
+      const state = newState(create.cacheId);
+      await environment.commit([{ table: "state", key: stateKey, value: encodeLedgerState(state) }]);
+      await environment.sync();
+      syncDirectory(directory);
+      return new Ledger(environment, directory, state);
+    } catch (error) {
+      await environment.close();
+      if (error instanceof CacheError && error.code === "E_INDEX_CORRUPT") {
+        throw unreadable(directory, error.message, error);
+      }
+      throw error;
+    }
+  }
+
+  /** 16 bytes, drawn when the ledger was made. */
+  get cacheId(): Buffer {
+    this.#checkOpen();
+    return Buffer.from(this.#state.cacheId);
+  }
+
+  /** As it is on the drive: a change that is under way does not show. */
+  get epoch(): number {
+    this.#checkOpen();
+    return this.#state.epoch;
+  }
+
+  /** As it is on the drive: a change that is under way does not show. */
+  get mark(): StateMark {
+    this.#checkOpen();
+    return { ...this.#state.mark };
+  }
+
+  /**
+   * Replaces the mark, and the epoch with it in one commit if given; durable once resolved.
+   * @param also `epoch` must not be below the present one.
+   * @throws {CacheError} E_IO, in the promise: then the ledger is as it was, unless the flush itself failed.
+   */
+  async setMark(mark: StateMark, also: { readonly epoch?: number } = {}): Promise<void> {
+    await this.#change((state) => ({ ...state, mark: { ...mark }, epoch: also.epoch ?? state.epoch }));
+  }
+
+  /** Raises the epoch by one; durable once resolved, with the new epoch. @throws {CacheError} E_IO, in the promise. */
+  async raiseEpoch(): Promise<number> {
+    const { epoch } = await this.#change((state) => ({ ...state, epoch: state.epoch + 1 }));
+    return epoch;
+  }
+
+  /** Sizes of data.mdb and lock.mdb. */
+  fileBytes(): number {
+    this.#checkOpen();
+    return this.#environment.stats().fileBytes;
+  }
+
+  /** Waits for changes under way, then closes. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#last.then(() => this.#environment.close());
+    return this.#closing;
+  }
+
+  // One change after another: each starts from what the one before left on the drive.
+  #change(change: (state: LedgerState) => LedgerState): Promise<LedgerState> {
+    this.#checkOpen();
+    const done = this.#last.then(async () => {
+      const state = change(this.#state);
+      if (state.epoch < this.#state.epoch || state.epoch >= EPOCHS_MAX) {
+        throw new CacheError(
+          "E_ARGUMENT",
+          `Cannot set epoch ${state.epoch} in ${this.#directory}: it is ${this.#state.epoch}, want no less, below 2^32`,
+        );
+      }
+      await this.#environment.commit([{ table: "state", key: stateKey, value: encodeLedgerState(state) }]);
+      this.#state = state;
+      return state;
+    });
+    this.#last = done.catch(() => undefined); // the caller gets the error; the next change goes on
+    return done;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new CacheError("E_CLOSED", "Cannot use the ledger: it is closed");
+  }
+}
+
+function newState(cacheId: Buffer): LedgerState {
+  const mark = {
+    state: "unclean",
+    regime: "volatile",
+    bootId: "",
+    transactionId: 0,
+    checkpointId: 0,
+  } as const;
+  return { cacheId: Buffer.from(cacheId), epoch: 0, mark };
+}
+
+/** LMDB flushes its files, not the directory that names them. */
+function syncDirectory(directory: string): void {
+  const descriptor = openSync(directory, "r");
+  try {
+    fsyncSync(descriptor);
+  } catch (cause) {
+    throw new CacheError("E_IO", `Cannot flush the ledger in ${directory}: ${messageOf(cause)}`, { cause });
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function openEnvironment(directory: string): Environment<"state"> {
+  try {
+    return Environment.open({
+      directory,
+      regime: "durable",
+      mapBytes: LEDGER_MAP_BYTES,
+      tables: LEDGER_TABLES,
+    });
+  } catch (error) {
+    if (error instanceof CacheError && error.code === "E_INDEX_CORRUPT") {
+      throw unreadable(directory, error.message, error);
+    }
+    if (error instanceof CacheError) {
+      throw new CacheError(error.code, `Cannot open the ledger in ${directory}: ${messageOf(error)}`, {
+        cause: error.cause,
+      });
+    }
+    throw error;
+  }
+}
+
+function unreadable(directory: string, found: string, cause?: unknown): CacheError {
+  const advice = `move ${directory} away to start with an empty ledger; what was pinned or not yet sent is then lost`;
+  return new CacheError("E_LEDGER_CORRUPT", `Cannot read the ledger in ${directory}: ${found}; ${advice}`, {
+    cause,
+  });
+}

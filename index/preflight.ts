@@ -1,0 +1,108 @@
+/**
+ * Looks at the files of an LMDB environment before lmdb-js does: when it cannot open one (wrong magic, a directory in
+ * place of lock.mdb, no room for the first pages) it ends the process with SIGSEGV instead of throwing.
+ */
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+} from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Stats } from "node:fs";
+import { CacheError, errnoOf, messageOf } from "./core/errors.js";
+
+const META_PAGES = 2;
+const PAGE_HEAD_BYTES = 24;
+const META_BYTES = 136;
+const MAGIC = 0xbeefc0de;
+const DATA_VERSION = 2;
+const PAGE_BYTES_MIN = 4096;
+const PAGE_BYTES_MAX = 65_536;
+const NO_PAGE = 2n ** 64n - 1n;
+/** More than a new environment and a new lock file take together. */
+const ROOM_BYTES = 64 * 1024;
+
+/**
+ * Makes the directory (0700) if it is missing and checks that lmdb-js can open what is in it.
+ * @returns whether an environment is there already.
+ * @throws {CacheError} E_IO when the directory or a file in it cannot be read or written, or no room is left;
+ * E_INDEX_CORRUPT when data.mdb or lock.mdb is not what LMDB writes.
+ */
+export function prepareEnvironment(directory: string): boolean {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    const probe = join(directory, ".room");
+    try {
+      writeFileSync(probe, Buffer.alloc(ROOM_BYTES), { mode: 0o600 });
+    } finally {
+      rmSync(probe, { force: true });
+    }
+    const lock = regularFile(join(directory, "lock.mdb"));
+    if (lock !== undefined) accessSync(join(directory, "lock.mdb"), constants.R_OK | constants.W_OK);
+    const data = regularFile(join(directory, "data.mdb"));
+    if (data === undefined || data.size === 0) return false;
+    checkMetaPages(join(directory, "data.mdb"));
+    return true;
+  } catch (cause) {
+    if (cause instanceof CacheError) throw cause;
+    throw new CacheError("E_IO", `Cannot open the index in ${directory}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function regularFile(path: string): Stats | undefined {
+  try {
+    const stats = lstatSync(path);
+    if (!stats.isFile()) throw corrupt(path, "it is not a regular file");
+    return stats;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function checkMetaPages(path: string): void {
+  const descriptor = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
+  try {
+    const fileBytes = fstatSync(descriptor).size;
+    const first = readMeta(descriptor, path, 0);
+    const pageBytes = first.readUInt32LE(PAGE_HEAD_BYTES + 24);
+    const usual =
+      (pageBytes & (pageBytes - 1)) === 0 && pageBytes >= PAGE_BYTES_MIN && pageBytes <= PAGE_BYTES_MAX;
+    if (!usual) throw corrupt(path, `its page size is ${pageBytes}`);
+    if (fileBytes < META_PAGES * pageBytes) throw corrupt(path, `it has ${fileBytes} bytes`);
+    for (const meta of [first, readMeta(descriptor, path, pageBytes)]) {
+      // Roots of the free list and of the main table; a page past the end of the file would be SIGBUS, not an error.
+      for (const offset of [PAGE_HEAD_BYTES + 64, PAGE_HEAD_BYTES + 112]) {
+        const root = meta.readBigUInt64LE(offset);
+        if (root === NO_PAGE || root === 0n) continue;
+        if ((root + 1n) * BigInt(pageBytes) > BigInt(fileBytes)) {
+          throw corrupt(path, `it has ${fileBytes} bytes, want page ${root} in it`);
+        }
+      }
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function readMeta(descriptor: number, path: string, offset: number): Buffer {
+  const bytes = Buffer.alloc(PAGE_HEAD_BYTES + META_BYTES);
+  const count = readSync(descriptor, bytes, 0, bytes.length, offset);
+  const magic = bytes.readUInt32LE(PAGE_HEAD_BYTES);
+  const version = bytes.readUInt16LE(PAGE_HEAD_BYTES + 4);
+  if (count < bytes.length || magic !== MAGIC || version !== DATA_VERSION) {
+    throw corrupt(path, "it does not begin as an LMDB file does");
+  }
+  return bytes;
+}
+
+function corrupt(path: string, found: string): CacheError {
+  return new CacheError("E_INDEX_CORRUPT", `Cannot open ${path}: ${found}`);
+}

@@ -1,0 +1,367 @@
+/** The simplest thing that is a BlockCache: maps in memory, no capacity, nothing ever culled. What others are measured by. */
+import { CacheError } from "../../index/core/errors.js";
+import { SLOT_BYTES } from "../../index/core/layout.js";
+import { checkBlock, checkFsName, checkName, nameBuffer } from "../../index/core/names.js";
+import type {
+  AcquireCookieOptions,
+  AcquireOutcome,
+  AcquireVolumeOptions,
+  BlockCache,
+  ByteRange,
+  CacheStatus,
+  CookieHandle,
+  FileReadResult,
+  FileWriteResult,
+  GetOptions,
+  GetResult,
+  NameBytes,
+  PutResult,
+  Tag,
+  VolumeHandle,
+} from "../../engine/api.js";
+import {
+  checkBlockPayload,
+  checkCoherency,
+  checkFileSize,
+  checkRead,
+  checkSpan,
+  checkWrite,
+} from "../../engine/daemon/arguments.js";
+
+export interface MemoryCacheOptions {
+  /** Awaited before every operation, to be slow, to hang or to fail. */
+  readonly before?: (operation: string) => Promise<void> | void;
+}
+
+const BLOCK_BYTES = BigInt(SLOT_BYTES);
+const EMPTY = Buffer.alloc(0);
+
+interface VolumeModel {
+  coherency: Buffer;
+  readonly files: Map<string, FileModel>;
+}
+
+interface FileModel {
+  coherency: Buffer;
+  sizeBytes: bigint;
+  readonly blocks: Map<number, Buffer>;
+}
+
+/** All content between two wipes. */
+type Life = Map<string, VolumeModel>;
+
+export class MemoryCache implements BlockCache {
+  readonly #options: MemoryCacheOptions;
+  #life: Life = new Map();
+  #epoch = 1;
+  #closed = false;
+  #hits = 0;
+  #misses = 0;
+  #puts = 0;
+
+  constructor(options: MemoryCacheOptions = {}) {
+    this.#options = options;
+  }
+
+  get life(): Life {
+    return this.#life;
+  }
+
+  async enter(operation: string): Promise<void> {
+    this.checkOpen();
+    const pause = this.#options.before?.(operation);
+    if (pause !== undefined) await pause;
+  }
+
+  checkOpen(): void {
+    if (this.#closed) throw new CacheError("E_CLOSED", "Cannot use the cache: it was closed");
+  }
+
+  async get(tag: Tag, options?: GetOptions): Promise<GetResult> {
+    await this.enter("get");
+    const { offsetBytes, lengthBytes } = checkSpan(options);
+    const block = this.#file(tag)?.blocks.get(checkBlock(tag.block));
+    if (block === undefined) {
+      this.#misses += 1;
+      return { kind: "miss" };
+    }
+    this.#hits += 1;
+    const part = block.subarray(offsetBytes, offsetBytes + lengthBytes);
+    if (options?.into === undefined) return { kind: "hit", bytes: Buffer.from(part) };
+    options.into.set(part);
+    return { kind: "hit", bytes: nameBuffer(options.into).subarray(0, part.length) };
+  }
+
+  async put(tag: Tag, bytes: Uint8Array): Promise<PutResult> {
+    await this.enter("put");
+    checkBlockPayload(bytes);
+    const block = checkBlock(tag.block);
+    const volume = obtain(this.#life, volumeKey(tag.fs, tag.volume), newVolume);
+    obtain(volume.files, inodeKey(tag.inode), newFile).blocks.set(block, Buffer.from(bytes));
+    this.#puts += 1;
+    return { kind: "stored" };
+  }
+
+  async has(tag: Tag): Promise<boolean> {
+    await this.enter("has");
+    return this.#file(tag)?.blocks.has(checkBlock(tag.block)) ?? false;
+  }
+
+  async remove(tag: Tag): Promise<boolean> {
+    await this.enter("remove");
+    return this.#file(tag)?.blocks.delete(checkBlock(tag.block)) ?? false;
+  }
+
+  async acquireVolume(
+    fs: NameBytes,
+    volume: NameBytes,
+    options?: AcquireVolumeOptions,
+  ): Promise<VolumeHandle> {
+    await this.enter("acquireVolume");
+    checkCoherency(options?.coherency);
+    const key = volumeKey(fs, volume);
+    const known = this.#life.get(key);
+    const model = obtain(this.#life, key, newVolume);
+    const outcome = settle(model, known !== undefined, options?.coherency);
+    if (outcome === "invalidated") for (const file of model.files.values()) file.blocks.clear();
+    return new MemoryVolume(this, model, outcome);
+  }
+
+  async status(): Promise<CacheStatus> {
+    await this.enter("status");
+    const files = [...this.#life.values()].flatMap((volume) => [...volume.files.values()]);
+    const blocks = files.flatMap((file) => [...file.blocks.values()]);
+    const used = blocks.length;
+    return {
+      state: "running",
+      pid: process.pid,
+      version: "0.0.0",
+      uptimeSeconds: process.uptime(),
+      cacheId: "00112233445566778899aabbccddeeff",
+      epoch: this.#epoch,
+      policy: "none",
+      directory: "",
+      capacityBytes: 2 ** 50,
+      usedBytes: used * SLOT_BYTES,
+      validBytes: blocks.reduce((sum, block) => sum + block.length, 0),
+      indexBytes: 0,
+      indexBytesMax: 2 ** 40,
+      slots: { total: used, used, free: 0, quarantined: 0, unknown: 0 },
+      slotsMax: 2 ** 32,
+      hits: this.#hits,
+      misses: this.#misses,
+      puts: this.#puts,
+      culled: 0,
+      corrupt: 0,
+      bypassed: {},
+      start: { kind: "new", action: "none", ms: 0.5 },
+    };
+  }
+
+  async wipe(): Promise<void> {
+    await this.enter("wipe");
+    this.#life = new Map();
+    this.#epoch += 1;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  #file(tag: Tag): FileModel | undefined {
+    checkBlock(tag.block);
+    const inode = inodeKey(tag.inode);
+    return this.#life.get(volumeKey(tag.fs, tag.volume))?.files.get(inode);
+  }
+}
+
+class MemoryVolume implements VolumeHandle {
+  readonly outcome: AcquireOutcome;
+  readonly cache: MemoryCache;
+  readonly model: VolumeModel;
+  readonly #life: Life;
+  #held = true;
+
+  constructor(cache: MemoryCache, model: VolumeModel, outcome: AcquireOutcome) {
+    this.cache = cache;
+    this.model = model;
+    this.outcome = outcome;
+    this.#life = cache.life;
+  }
+
+  /** @throws {CacheError} E_CLOSED, E_STALE. */
+  check(): void {
+    this.cache.checkOpen();
+    if (!this.#held) throw new CacheError("E_CLOSED", "Cannot use the volume: it was relinquished");
+    if (this.#life !== this.cache.life) throw new CacheError("E_STALE", "Cannot use the volume: wiped");
+  }
+
+  async acquireCookie(inode: NameBytes, options?: AcquireCookieOptions): Promise<CookieHandle> {
+    this.check();
+    await this.cache.enter("acquireCookie");
+    checkCoherency(options?.coherency);
+    checkFileSize(options?.sizeBytes);
+    const key = inodeKey(inode);
+    const known = this.model.files.get(key);
+    const file = obtain(this.model.files, key, newFile);
+    const resized = options?.sizeBytes !== undefined && options.sizeBytes !== known?.sizeBytes;
+    let outcome = settle(file, known !== undefined, options?.coherency);
+    if (known !== undefined && resized) outcome = "invalidated";
+    if (outcome === "invalidated") file.blocks.clear();
+    file.sizeBytes = options?.sizeBytes ?? file.sizeBytes;
+    return new MemoryCookie(this, { file, key, outcome });
+  }
+
+  async invalidate(): Promise<void> {
+    this.check();
+    await this.cache.enter("invalidateVolume");
+    for (const file of this.model.files.values()) file.blocks.clear();
+  }
+
+  async relinquish(options?: {
+    readonly coherency?: Uint8Array;
+    readonly invalidate?: boolean;
+  }): Promise<void> {
+    this.check();
+    await this.cache.enter("relinquishVolume");
+    checkCoherency(options?.coherency);
+    this.#held = false;
+    if (options?.coherency !== undefined) this.model.coherency = Buffer.from(options.coherency);
+    if (options?.invalidate === true) for (const file of this.model.files.values()) file.blocks.clear();
+  }
+}
+
+class MemoryCookie implements CookieHandle {
+  readonly outcome: AcquireOutcome;
+  readonly #volume: MemoryVolume;
+  readonly #file: FileModel;
+  readonly #key: string;
+  #held = true;
+
+  constructor(volume: MemoryVolume, found: { file: FileModel; key: string; outcome: AcquireOutcome }) {
+    this.#volume = volume;
+    this.#file = found.file;
+    this.#key = found.key;
+    this.outcome = found.outcome;
+  }
+
+  get sizeBytes(): bigint {
+    return this.#file.sizeBytes;
+  }
+
+  async read(offsetBytes: bigint, lengthBytes: number): Promise<FileReadResult> {
+    this.#check();
+    await this.#volume.cache.enter("read");
+    checkRead(offsetBytes, lengthBytes);
+    const bytes = Buffer.alloc(this.#cut(offsetBytes, lengthBytes));
+    const missing: ByteRange[] = [];
+    for (const { at, block, within, pieceBytes } of piecesOf(offsetBytes, bytes.length)) {
+      const found = this.#file.blocks.get(block)?.subarray(within, within + pieceBytes) ?? EMPTY;
+      bytes.set(found, at);
+      add(missing, offsetBytes + BigInt(at + found.length), pieceBytes - found.length);
+    }
+    return { bytes, missing };
+  }
+
+  async write(offsetBytes: bigint, bytes: Uint8Array): Promise<FileWriteResult> {
+    this.#check();
+    await this.#volume.cache.enter("write");
+    checkWrite(offsetBytes, bytes);
+    const stored: ByteRange[] = [];
+    for (const { at, block, within, pieceBytes } of piecesOf(offsetBytes, this.#cut(offsetBytes, bytes.length))) {
+      const left = this.#file.sizeBytes - BigInt(block) * BLOCK_BYTES;
+      const wholeBytes = left < BLOCK_BYTES ? Number(left) : SLOT_BYTES;
+      if (within !== 0 || pieceBytes !== wholeBytes) continue;
+      this.#file.blocks.set(block, Buffer.from(bytes.subarray(at, at + pieceBytes)));
+      add(stored, offsetBytes + BigInt(at), pieceBytes);
+    }
+    return { stored };
+  }
+
+  async invalidate(options?: AcquireCookieOptions): Promise<void> {
+    this.#check();
+    await this.#volume.cache.enter("invalidateCookie");
+    checkCoherency(options?.coherency);
+    checkFileSize(options?.sizeBytes);
+    this.#file.blocks.clear();
+    this.#file.sizeBytes = options?.sizeBytes ?? this.#file.sizeBytes;
+    if (options?.coherency !== undefined) this.#file.coherency = Buffer.from(options.coherency);
+  }
+
+  async relinquish(options?: { readonly coherency?: Uint8Array; readonly retire?: boolean }): Promise<void> {
+    this.#check();
+    await this.#volume.cache.enter("relinquishCookie");
+    checkCoherency(options?.coherency);
+    this.#held = false;
+    if (options?.coherency !== undefined) this.#file.coherency = Buffer.from(options.coherency);
+    if (options?.retire !== true) return;
+    this.#file.blocks.clear();
+    this.#volume.model.files.delete(this.#key);
+  }
+
+  #check(): void {
+    this.#volume.check();
+    if (!this.#held) throw new CacheError("E_CLOSED", "Cannot use the cookie: it was relinquished");
+  }
+
+  #cut(offsetBytes: bigint, lengthBytes: number): number {
+    const left = this.#file.sizeBytes - offsetBytes;
+    if (left <= 0n) return 0;
+    return left < BigInt(lengthBytes) ? Number(left) : lengthBytes;
+  }
+}
+
+function* piecesOf(offsetBytes: bigint, lengthBytes: number) {
+  for (let at = 0; at < lengthBytes; ) {
+    const position = offsetBytes + BigInt(at);
+    const block = Number(position / BLOCK_BYTES);
+    const within = Number(position % BLOCK_BYTES);
+    const pieceBytes = Math.min(SLOT_BYTES - within, lengthBytes - at);
+    yield { at, block, within, pieceBytes };
+    at += pieceBytes;
+  }
+}
+
+function add(ranges: ByteRange[], offsetBytes: bigint, lengthBytes: number): void {
+  if (lengthBytes === 0) return;
+  const last = ranges.at(-1);
+  if (last !== undefined && last.offsetBytes + BigInt(last.lengthBytes) === offsetBytes) {
+    ranges[ranges.length - 1] = {
+      offsetBytes: last.offsetBytes,
+      lengthBytes: last.lengthBytes + lengthBytes,
+    };
+  } else ranges.push({ offsetBytes, lengthBytes });
+}
+
+function settle(
+  state: { coherency: Buffer },
+  known: boolean,
+  coherency: Uint8Array | undefined,
+): AcquireOutcome {
+  const before = state.coherency;
+  if (coherency !== undefined) state.coherency = Buffer.from(coherency);
+  if (!known) return "created";
+  return before.equals(state.coherency) ? "found" : "invalidated";
+}
+
+function volumeKey(fs: NameBytes, volume: NameBytes): string {
+  return `${checkFsName(fs).toString("hex")}/${checkName("volume", volume).toString("hex")}`;
+}
+
+function inodeKey(inode: NameBytes): string {
+  return checkName("inode", inode).toString("hex");
+}
+
+function obtain<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
+  const found = map.get(key) ?? make();
+  map.set(key, found);
+  return found;
+}
+
+function newVolume(): VolumeModel {
+  return { coherency: EMPTY, files: new Map() };
+}
+
+function newFile(): FileModel {
+  return { coherency: EMPTY, sizeBytes: 0n, blocks: new Map() };
+}
