@@ -5,6 +5,9 @@ import { connect } from "../engine/daemon/client.js";
 import { CliError, EXIT } from "./exit-codes.js";
 import type { Settings } from "./settings.js";
 
+/** For work on many files, where waiting for a busy daemon is better than giving a file up. */
+export const PATIENT_MS = 15_000;
+
 /**
  * Runs `work` with a connection to the daemon and closes it.
  * @throws {CliError} 69 when no daemon answers; what `work` throws.
@@ -12,9 +15,10 @@ import type { Settings } from "./settings.js";
 export async function withDaemon<Result>(
   settings: Settings,
   work: (client: CacheClient) => Promise<Result>,
+  options: { readonly deadlineMs?: number } = {},
 ): Promise<Result> {
   try {
-    const client = await connect({ socketPath: settings.socketPath });
+    const client = await connect({ socketPath: settings.socketPath, ...options });
     try {
       return await work(client);
     } finally {
@@ -26,9 +30,12 @@ export async function withDaemon<Result>(
 }
 
 /** The daemon's client, or undefined when no daemon listens there. */
-export async function connectIfRunning(settings: Settings): Promise<CacheClient | undefined> {
+export async function connectIfRunning(
+  settings: Settings,
+  options: { readonly deadlineMs?: number } = {},
+): Promise<CacheClient | undefined> {
   try {
-    return await connect({ socketPath: settings.socketPath });
+    return await connect({ socketPath: settings.socketPath, ...options });
   } catch (error) {
     if (isCacheError(error, "E_UNAVAILABLE")) return undefined;
     throw explain(error, settings);

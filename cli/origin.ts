@@ -30,9 +30,10 @@ export async function withOrigin<Result>(
   settings: Settings,
   options: OriginOptions,
   work: (session: OriginSession) => Promise<Result>,
+  connection: { readonly deadlineMs?: number } = {},
 ): Promise<Result> {
   const named = await Promise.all(options.origin.map(parseOrigin));
-  return await withDaemon(settings, async (client) => {
+  const run = async (client: CacheClient): Promise<Result> => {
     const ownDirectories = await directoriesOf(settings, client);
     const session = new OriginSession(client, new Origin({ named, ownDirectories }));
     try {
@@ -40,7 +41,8 @@ export async function withOrigin<Result>(
     } finally {
       await session.close();
     }
-  });
+  };
+  return await withDaemon(settings, run, connection);
 }
 
 /** The cache's own directories as the daemon and the settings name them; those that exist here. */

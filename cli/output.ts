@@ -45,7 +45,8 @@ export function canDraw(): boolean {
 }
 
 export interface Progress {
-  update(done: number, detail?: string): void;
+  /** `detail` is only made when something is drawn. */
+  update(done: number, detail?: () => string): void;
   stop(): void;
 }
 
@@ -63,7 +64,7 @@ export function startProgress(label: string, total: number): Progress {
   });
   bar.start(total, 0, { detail: "" });
   return {
-    update: (done, detail = "") => bar.update(done, { detail }),
+    update: (done, detail) => bar.update(done, { detail: detail?.() ?? "" }),
     stop: () => bar.stop(),
   };
 }

@@ -18,6 +18,7 @@ import { CHECKSUM_CRC32, type Checksummer, type Tenancy } from "./slots/checksum
 import type { HotSlots } from "./slots/hot.js";
 import type { SlotFiles } from "./slots/slot-files.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
+import type { Span } from "./span.js";
 import type { WriteBack } from "./slots/write-back.js";
 
 /** Index changes that may wait for their commit before writers are held back. */
@@ -51,11 +52,6 @@ export interface BlockParts {
   readonly takeSequence: () => number;
   /** The index has no room left for more entries. */
   readonly indexFull: () => boolean;
-}
-
-interface Span {
-  readonly offsetBytes: number;
-  readonly lengthBytes: number;
 }
 
 export class Blocks {

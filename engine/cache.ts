@@ -8,7 +8,7 @@ import { CacheError } from "../index/core/errors.js";
 import type { BlockCache } from "./api.js";
 import { monotonicMs } from "./clock.js";
 import { markClean } from "./coherency/close-state.js";
-import { type OpenState, openState, removeOldIndexes } from "./coherency/open-state.js";
+import { type OpenState, openState, releaseState, removeOldIndexes } from "./coherency/open-state.js";
 import { readSignature } from "./coherency/signature.js";
 import { driveSpace } from "./cull/drive.js";
 import { BYTES_A_SLOT, limitsOf } from "./limits.js";
@@ -64,14 +64,14 @@ export async function openCache(options: OpenCacheOptions): Promise<BlockCache> 
   try {
     let limits = limitsOf(options, driveSpace(state.paths.directory), ownBytes(state), indexBytes(state));
     if (limits.slotBytesMax < limits.capacityBytes / 2) {
-      await release(state);
+      await releaseState(state);
       const wipeReason = "the index is too large for the capacity";
       state = await openState({ ...options, log, wipeReason });
       limits = limitsOf(options, driveSpace(state.paths.directory), ownBytes(state), indexBytes(state));
     }
     return await LocalCache.open({ state, limits, log, now, beganMs, ...(options.io && { io: options.io }) });
   } catch (error) {
-    await release(state);
+    await releaseState(state);
     throw error;
   }
 }
@@ -97,13 +97,8 @@ export async function wipeDirectory(
     await markClean({ state, index, epoch, objectCounters, order, table, files, writeBack, nextSequence });
     return { epoch };
   } finally {
-    await release(state);
+    await releaseState(state);
   }
-}
-
-async function release(state: OpenState): Promise<void> {
-  await state.index.close().finally(() => state.ledger.close());
-  state.releaseLocks();
 }
 
 function indexBytes(state: OpenState): number {

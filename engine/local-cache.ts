@@ -1,6 +1,7 @@
 /** The cache in this process: the interface of api.ts over slots, index and culling, and its life from open to close. */
 import { CacheError, messageOf } from "../index/core/errors.js";
 import { SLOT_BYTES } from "../index/core/layout.js";
+import { checkSpan } from "./span.js";
 import { type NameBytes, checkBlock, nameBuffer } from "../index/core/names.js";
 import type {
   AcquireVolumeOptions,
@@ -17,7 +18,7 @@ import type {
 import { Blocks, type Life } from "./blocks.js";
 import { markClean } from "./coherency/close-state.js";
 import { Discovery } from "./coherency/discovery.js";
-import { type OpenState, createIndex, removeOldIndexes } from "./coherency/open-state.js";
+import { type OpenState, createIndex, releaseState, removeOldIndexes } from "./coherency/open-state.js";
 import { Counters } from "./counters.js";
 import { Drive, driveSpace } from "./cull/drive.js";
 import { FreeLists } from "./cull/free-lists.js";
@@ -36,7 +37,7 @@ import type { SlotIo } from "./slots/io.js";
 import { SlotFiles } from "./slots/slot-files.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
 import { WriteBack } from "./slots/write-back.js";
-import { VERSION } from "./version.js";
+import { statusOf } from "./status.js";
 import { descriptorsMax } from "./descriptors.js";
 
 /** How long a stop waits for calls under way; the kernel may hold one for ever. */
@@ -203,37 +204,18 @@ export class LocalCache implements BlockCache {
   async status(): Promise<CacheStatus> {
     this.#checkOpen();
     const { state, limits, now, beganMs } = this.#options;
-    const table = this.#table;
-    return {
-      state: this.#mode === "closing" ? "closing" : "running",
-      pid: process.pid,
-      version: VERSION,
-      uptimeSeconds: Math.floor((now() - beganMs) / 1000),
-      cacheId: state.cacheId.toString("hex"),
-      epoch: this.#blocks.life.epoch,
-      policy: this.#blocks.life.policy.name,
+    return statusOf({
+      closing: this.#mode === "closing",
+      uptimeMs: now() - beganMs,
+      cacheId: state.cacheId,
       directory: state.paths.directory,
-      capacityBytes: limits.capacityBytes,
-      usedBytes: table.usedBytes,
-      validBytes: table.validBytes,
+      life: this.#blocks.life,
+      limits,
       indexBytes: this.#gauge.fileBytes(),
-      indexBytesMax: limits.indexBytesMax,
-      slots: {
-        total: table.existing,
-        used: table.countOf(STATE.used),
-        free: table.countOf(STATE.free) + table.countOf(STATE.filling) + table.countOf(STATE.leaving),
-        quarantined: table.countOf(STATE.quarantined),
-        unknown: table.countOf(STATE.unknown),
-      },
-      slotsMax: limits.slotsMax,
-      hits: this.#counters.hits,
-      misses: this.#counters.misses,
-      puts: this.#counters.puts,
-      culled: this.#counters.culled,
-      corrupt: this.#counters.corrupt,
-      bypassed: this.#counters.bypassed,
+      table: this.#table,
+      counters: this.#counters,
       start: this.#start,
-    };
+    });
   }
 
   async wipe(): Promise<void> {
@@ -348,7 +330,7 @@ export class LocalCache implements BlockCache {
 
   /** The order of a clean stop; on any trouble the mark stays unclean and the locks are given up all the same. */
   async #close(): Promise<void> {
-    const { state, log } = this.#options;
+    const { log } = this.#options;
     if (this.#wiping !== undefined) await this.#wiping.catch(() => undefined); // its caller is told
     this.#mode = "closing";
     let quiet = false;
@@ -367,8 +349,7 @@ export class LocalCache implements BlockCache {
       this.#writeBack.abandon();
       // A descriptor that the kernel still works on must not be closed under it.
       if (quiet) this.#files.close();
-      await this.#blocks.life.index.close().finally(() => state.ledger.close());
-      state.releaseLocks();
+      await releaseState(this.#options.state, this.#blocks.life.index);
     }
   }
 
@@ -386,26 +367,4 @@ export class LocalCache implements BlockCache {
       nextSequence: this.#nextSequence,
     });
   }
-}
-
-function checkSpan(options: GetOptions): { offsetBytes: number; lengthBytes: number } {
-  const offsetBytes = options.offsetBytes ?? 0;
-  if (!Number.isSafeInteger(offsetBytes) || offsetBytes < 0 || offsetBytes > SLOT_BYTES) {
-    throw new CacheError(
-      "E_ARGUMENT",
-      `Cannot get at offset ${offsetBytes} of a block: want 0 to ${SLOT_BYTES}`,
-    );
-  }
-  const lengthBytes = options.lengthBytes ?? SLOT_BYTES - offsetBytes;
-  if (!Number.isSafeInteger(lengthBytes) || lengthBytes < 0 || lengthBytes > SLOT_BYTES) {
-    throw new CacheError("E_ARGUMENT", `Cannot get ${lengthBytes} bytes of a block: want 0 to ${SLOT_BYTES}`);
-  }
-  const intoMin = Math.min(lengthBytes, SLOT_BYTES - offsetBytes);
-  if (options.into !== undefined && options.into.length < intoMin) {
-    throw new CacheError(
-      "E_ARGUMENT",
-      `Cannot get into ${options.into.length} bytes: want room for ${intoMin}`,
-    );
-  }
-  return { offsetBytes, lengthBytes };
 }

@@ -8,6 +8,7 @@ import { checkFile } from "../../engine/origin/warm.js";
 import { messageOf } from "../../index/core/errors.js";
 import { nameText } from "../../index/core/names.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
+import { PATIENT_MS } from "../daemon.js";
 import { example } from "../example.js";
 import { EXIT } from "../exit-codes.js";
 import type { OriginOptions } from "../origin.js";
@@ -28,8 +29,11 @@ export function addCheck(program: Command): void {
       example("tagcache check src && echo all cached", "exit status 1 when not all of it is"),
     )
     .action(async (paths: string[], options: OriginOptions & { json?: true }, command: Command) => {
-      const tally = await withOrigin(settingsOf(command), options, (session) =>
-        checkTrees(session, argumentPaths(paths)),
+      const tally = await withOrigin(
+        settingsOf(command),
+        options,
+        (session) => checkTrees(session, argumentPaths(paths)),
+        { deadlineMs: PATIENT_MS },
       );
       const complete =
         tally.incomplete === 0 && tally.failed === 0 && (tally.files > 0 || tally.skipped === 0);

@@ -157,7 +157,7 @@ async function pass(
   const progress = startProgress(label, plan.taken.files);
   try {
     return await runPass(session, path, plan.walk, (result, batch) => {
-      progress.update(result.files, `files, ${formatBytes(result.bytes)}`);
+      progress.update(result.files, () => `files, ${formatBytes(result.bytes)}`);
       for (const segment of batch) onSegment(segment);
     });
   } finally {

@@ -8,6 +8,7 @@ import { walkTree } from "../../engine/origin/walk.js";
 import { warmFile } from "../../engine/origin/warm.js";
 import { isCacheError } from "../../index/core/errors.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
+import { PATIENT_MS } from "../daemon.js";
 import { example } from "../example.js";
 import { CliError, EXIT } from "../exit-codes.js";
 import type { OriginOptions } from "../origin.js";
@@ -38,8 +39,11 @@ export function addWarm(program: Command): void {
       if (paths.length === 0 && options.from === undefined) {
         throw new CliError(EXIT.usage, "Nothing to warm: name a PATH, or a list with --from");
       }
-      const tally = await withOrigin(settingsOf(command), options, (session) =>
-        warmTrees(session, allPaths(paths, options.from)),
+      const tally = await withOrigin(
+        settingsOf(command),
+        options,
+        (session) => warmTrees(session, allPaths(paths, options.from)),
+        { deadlineMs: PATIENT_MS },
       );
       if (options.json) printJson(tally);
       else for (const line of warmLines(tally)) print(line);
@@ -68,7 +72,7 @@ export async function warmTrees(
       } else addWalkEntry(tally, entry);
       progress.update(
         tally.files,
-        `files, ${formatCount(tally.stored)} stored, ${formatBytes(tally.storedBytes)}`,
+        () => `files, ${formatCount(tally.stored)} stored, ${formatBytes(tally.storedBytes)}`,
       );
     });
   } finally {

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CacheClient } from "../../engine/daemon/client.js";
-import { connectIfRunning } from "../daemon.js";
+import { PATIENT_MS, connectIfRunning } from "../daemon.js";
 import { CliError, EXIT } from "../exit-codes.js";
 import type { Settings } from "../settings.js";
 
@@ -36,7 +36,7 @@ export class DaemonChild {
   async connect(settings: Settings): Promise<CacheClient> {
     const deadline = performance.now() + START_MS_MAX;
     while (performance.now() < deadline) {
-      const client = await connectIfRunning(settings);
+      const client = await connectIfRunning(settings, { deadlineMs: PATIENT_MS });
       if (client !== undefined) return client;
       const status = await Promise.race([this.#exited, sleep(LOOK_AGAIN_MS)]);
       if (status !== undefined) throw new CliError(status, "The daemon did not start");

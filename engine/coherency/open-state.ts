@@ -76,6 +76,16 @@ export async function openState(options: OpenStateOptions): Promise<OpenState> {
   }
 }
 
+/** Closes index and ledger and gives the ownership up; the mark stays as it is. @param index the one that is open now. */
+export async function releaseState(state: OpenState, index = state.index): Promise<void> {
+  try {
+    await index.close();
+  } finally {
+    await state.ledger.close();
+    state.releaseLocks();
+  }
+}
+
 /** Of the kernel that runs now. */
 export function bootId(): string {
   return fs.readFileSync(BOOT_ID_FILE, "latin1").trim();

@@ -1,17 +1,17 @@
 /** One opened file of the directory origin: what names it, what its content is worth, and its bytes. */
-import type { FileHandle } from "node:fs/promises";
 import { CacheError } from "../../index/core/errors.js";
 import { SLOT_BYTES } from "../../index/core/layout.js";
 import { nameText } from "../../index/core/names.js";
 import type { FileStamp } from "./coherency.js";
 import { encodeCoherency, isRacy } from "./coherency.js";
+import type { Descriptor } from "./descriptor.js";
 import type { Mount } from "./mounts.js";
 import type { SkipReason } from "./trouble.js";
 import { originError } from "./trouble.js";
 
 interface OriginFileFields {
   readonly path: Buffer;
-  readonly handle: FileHandle;
+  readonly descriptor: Descriptor;
   readonly mount: Mount | undefined;
   readonly stamp: FileStamp;
   readonly openedAtNs: bigint;
@@ -33,7 +33,7 @@ export class OriginFile {
   readonly bypass: SkipReason | undefined;
   /** Its content is too young to be stored; looking it up is harmless. */
   readonly isRacy: boolean;
-  readonly #handle: FileHandle;
+  readonly #descriptor: Descriptor;
   readonly #stamp: FileStamp;
 
   constructor(fields: OriginFileFields) {
@@ -45,7 +45,7 @@ export class OriginFile {
       fields.mount === undefined ? Buffer.alloc(0) : encodeCoherency(fields.mount, fields.stamp);
     this.bypass = fields.bypass;
     this.isRacy = isRacy(fields.stamp, fields.openedAtNs);
-    this.#handle = fields.handle;
+    this.#descriptor = fields.descriptor;
     this.#stamp = fields.stamp;
   }
 
@@ -69,7 +69,7 @@ export class OriginFile {
     let done = 0;
     try {
       while (done < into.length) {
-        const { bytesRead } = await this.#handle.read(into, {
+        const bytesRead = await this.#descriptor.read(into, {
           offset: done,
           length: into.length - done,
           // Node takes a bigint here for "wherever the descriptor stands".
@@ -90,7 +90,7 @@ export class OriginFile {
    */
   async hasChanged(): Promise<boolean> {
     try {
-      return !this.isSame(await this.#handle.stat({ bigint: true }));
+      return !this.isSame(await this.#descriptor.stat());
     } catch (error) {
       throw originError("read", this.path, error);
     }
@@ -108,6 +108,6 @@ export class OriginFile {
   }
 
   async close(): Promise<void> {
-    await this.#handle.close();
+    await this.#descriptor.close();
   }
 }

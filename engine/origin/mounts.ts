@@ -38,6 +38,18 @@ const BYPASSED_TYPES = new Set(
 const UNSTABLE_INODE_TYPES = /^(?:fuse(?:\..*|blk)?|vfat|msdos|exfat)$/;
 const NETWORK_TYPES = /^(?:nfs4?|cifs|smb3?|ceph|afs|9p|fuse\..*)$/;
 
+/** Where open, fstat and close do not wait for anybody, once the inode is in memory. Unknown types are not among them. */
+const LOCAL_TYPES = new Set(
+  "bcachefs btrfs erofs ext2 ext3 ext4 exfat f2fs iso9660 jfs msdos overlay ramfs squashfs tmpfs udf vfat xfs zfs".split(
+    " ",
+  ),
+);
+
+/** Whether a look at a file there cannot hang. */
+export function isLocal(mount: Mount): boolean {
+  return LOCAL_TYPES.has(mount.fsType);
+}
+
 /** Whether files there are read from the origin at all times, unless the origin was named by the user. */
 export function isBypassed(mount: Mount): boolean {
   return BYPASSED_TYPES.has(mount.fsType);

@@ -6,12 +6,12 @@
  * ever opened.
  */
 import { constants, readlinkSync } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
-import { lstat, open } from "node:fs/promises";
+import { lstat } from "node:fs/promises";
 import { errnoOf } from "../../index/core/errors.js";
+import { Descriptor } from "./descriptor.js";
 import { OriginFile } from "./file.js";
 import type { Mount } from "./mounts.js";
-import { MountTable, isBypassed } from "./mounts.js";
+import { MountTable, isBypassed, isLocal } from "./mounts.js";
 import { isWithin, pathBelow } from "./paths.js";
 import type { SkipReason, Skipped } from "./trouble.js";
 import { originError } from "./trouble.js";
@@ -32,12 +32,17 @@ export interface OriginOptions {
 const FILE_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 const DIRECTORY_FLAGS = FILE_FLAGS | constants.O_DIRECTORY;
 
-/** Opens files and directories of mounted file systems by the rules above. Holds no descriptors itself. */
+/** Devices remembered; far more than anybody mounts. */
+const DEVICES_NOTED_MAX = 1000;
+
+/** Opens files and directories of mounted file systems by the rules above. */
 export class Origin {
   readonly #mounts = new MountTable();
   readonly #named: readonly { readonly name: Buffer; readonly path: Buffer }[];
   readonly #ownDirectories: readonly Buffer[];
   readonly #nowNs: () => bigint;
+  /** By st_dev, whether the file system is local; noted anew at every open. */
+  readonly #localDevices = new Map<number, boolean>();
 
   constructor(options: OriginOptions = {}) {
     // The longest path first, so that an origin named inside another one wins.
@@ -53,20 +58,22 @@ export class Origin {
    * @throws {CacheError} E_IO when the origin refuses, with the errno in the cause.
    */
   async open(path: Buffer): Promise<OriginFile | Skipped> {
-    const refused = await skipUnlessRegular(path);
-    if (refused !== undefined) return refused;
-    const handle = await openPath(path, FILE_FLAGS);
-    if ("kind" in handle) return handle;
+    const device = await deviceOfRegular(path);
+    if (typeof device === "object") return device;
+    const descriptor = await openPath(path, FILE_FLAGS, this.#localDevices.get(device) === true);
+    if ("kind" in descriptor) return descriptor;
     try {
       const openedAtNs = this.#nowNs();
-      const stamp = await handle.stat({ bigint: true });
-      if (!stamp.isFile()) return await closed(handle, "not-regular");
-      if (!realPathOf(handle).equals(path)) return await closed(handle, "moved");
-      const mount = this.#mounts.of(handle.fd);
+      const mount = this.#mounts.of(descriptor.number);
+      descriptor.isLocal = mount !== undefined && isLocal(mount);
+      this.#noteDevice(device, descriptor.isLocal);
+      const stamp = await descriptor.stat();
+      if (!stamp.isFile()) return await closed(descriptor, "not-regular");
+      if (!realPathOf(descriptor).equals(path)) return await closed(descriptor, "moved");
       const place = this.#placeOf(path, mount);
-      return new OriginFile({ path, handle, mount, stamp, openedAtNs, ...place });
+      return new OriginFile({ path, descriptor, mount, stamp, openedAtNs, ...place });
     } catch (error) {
-      await handle.close();
+      await descriptor.close();
       throw originError("open", path, error);
     }
   }
@@ -77,22 +84,28 @@ export class Origin {
    * @throws {CacheError} E_IO when the origin refuses.
    */
   async openDirectory(path: Buffer, mountId?: number): Promise<OpenedDirectory | Skipped> {
-    const handle = await openPath(path, DIRECTORY_FLAGS);
-    if ("kind" in handle) return handle;
+    const descriptor = await openPath(path, DIRECTORY_FLAGS, false);
+    if ("kind" in descriptor) return descriptor;
     try {
-      if (!realPathOf(handle).equals(path)) return await closed(handle, "moved");
-      if (this.#isOwn(path)) return await closed(handle, "own-directory");
-      const mount = this.#mounts.of(handle.fd);
-      if (mount === undefined) return await closed(handle, "unreachable");
-      if (mountId !== undefined && mount.id !== mountId) return await closed(handle, "other-mount");
+      if (!realPathOf(descriptor).equals(path)) return await closed(descriptor, "moved");
+      if (this.#isOwn(path)) return await closed(descriptor, "own-directory");
+      const mount = this.#mounts.of(descriptor.number);
+      if (mount === undefined) return await closed(descriptor, "unreachable");
+      if (mountId !== undefined && mount.id !== mountId) return await closed(descriptor, "other-mount");
       // Not even listed: /proc and /sys are deep and answer slowly.
-      if (isBypassed(mount) && this.#nameFor(path) === undefined)
-        return await closed(handle, "memory-or-kernel");
-      return { kind: "directory", handle, mountId: mount.id };
+      const bypassed = isBypassed(mount) && this.#nameFor(path) === undefined;
+      if (bypassed) return await closed(descriptor, "memory-or-kernel");
+      descriptor.isLocal = isLocal(mount);
+      return { kind: "directory", descriptor, mountId: mount.id };
     } catch (error) {
-      await handle.close();
+      await descriptor.close();
       throw originError("open", path, error);
     }
+  }
+
+  #noteDevice(device: number, local: boolean): void {
+    if (this.#localDevices.size >= DEVICES_NOTED_MAX) this.#localDevices.clear();
+    this.#localDevices.set(device, local);
   }
 
   #placeOf(path: Buffer, mount: Mount | undefined): { volume: Buffer; inode: Buffer; bypass?: SkipReason } {
@@ -117,24 +130,24 @@ export class Origin {
 export interface OpenedDirectory {
   readonly kind: "directory";
   /** The caller closes it. */
-  readonly handle: FileHandle;
+  readonly descriptor: Descriptor;
   readonly mountId: number;
 }
 
-/** Opening a device can act on it, so what is no regular file is not even opened. */
-async function skipUnlessRegular(path: Buffer): Promise<Skipped | undefined> {
+/** st_dev of a regular file. Opening a device can act on it, so what is no regular file is not even opened. */
+async function deviceOfRegular(path: Buffer): Promise<number | Skipped> {
   try {
     const stats = await lstat(path);
-    if (stats.isFile()) return undefined;
+    if (stats.isFile()) return stats.dev;
     return { kind: "skipped", reason: stats.isSymbolicLink() ? "link" : "not-regular" };
   } catch (error) {
     throw originError("open", path, error);
   }
 }
 
-async function openPath(path: Buffer, flags: number): Promise<FileHandle | Skipped> {
+async function openPath(path: Buffer, flags: number, local: boolean): Promise<Descriptor | Skipped> {
   try {
-    return await open(path, flags);
+    return await Descriptor.open(path, flags, local);
   } catch (error) {
     if (errnoOf(error) === "ELOOP") return { kind: "skipped", reason: "link" };
     throw originError("open", path, error);
@@ -142,11 +155,11 @@ async function openPath(path: Buffer, flags: number): Promise<FileHandle | Skipp
 }
 
 /** The path of what was really opened: it differs when a parent was replaced by a link, or the file removed. */
-function realPathOf(handle: FileHandle): Buffer {
-  return readlinkSync(`/proc/self/fd/${handle.fd}`, "buffer");
+function realPathOf(descriptor: Descriptor): Buffer {
+  return readlinkSync(`/proc/self/fd/${descriptor.number}`, "buffer");
 }
 
-async function closed(handle: FileHandle, reason: SkipReason): Promise<Skipped> {
-  await handle.close();
+async function closed(descriptor: Descriptor, reason: SkipReason): Promise<Skipped> {
+  await descriptor.close();
   return { kind: "skipped", reason };
 }

@@ -11,6 +11,7 @@ export const SKIP_REASONS = {
   "memory-or-kernel": "on a file system that is memory or the kernel's, which is not cached",
   unreachable: "not below any mount point that this process sees",
   moved: "moved or replaced while it was opened",
+  empty: "empty, nothing to store",
   racy: "changed less than two seconds ago; try again later",
   changed: "changed while it was read",
   depth: "nested too deeply",

@@ -3,6 +3,7 @@
  * one open directory a level.
  */
 import type { Dir, Dirent } from "node:fs";
+import { opendirSync } from "node:fs";
 import { lstat, opendir } from "node:fs/promises";
 import type { CacheError } from "../../index/core/errors.js";
 import { isCacheError } from "../../index/core/errors.js";
@@ -114,13 +115,14 @@ async function openLevel(
     if (opened.kind === "skipped") return { ...opened, path };
     try {
       // Through the descriptor, so that what is listed is what was checked.
-      const directory = await opendir(`/proc/self/fd/${opened.handle.fd}`, {
-        encoding: "buffer" as BufferEncoding,
-        bufferSize: DIRECTORY_ENTRIES_BUFFERED,
-      });
+      const listed = `/proc/self/fd/${opened.descriptor.number}`;
+      const options = { encoding: "buffer" as BufferEncoding, bufferSize: DIRECTORY_ENTRIES_BUFFERED };
+      // Its inode is in memory by now (see Descriptor).
+      const isLocal = opened.descriptor.isLocal;
+      const directory = isLocal ? opendirSync(listed, options) : await opendir(listed, options);
       return { directory, mountId: opened.mountId };
     } finally {
-      await opened.handle.close();
+      await opened.descriptor.close();
     }
   } catch (error) {
     if (isCacheError(error)) return { kind: "failed", path, error };

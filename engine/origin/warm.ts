@@ -80,9 +80,8 @@ type WarmEnd = { outcome: "stored" } | { outcome: "present" } | { outcome: "skip
 
 async function warmOpened(session: OriginSession, file: OriginFile, counts: WarmCounts): Promise<WarmEnd> {
   if (file.bypass !== undefined) return { outcome: "skipped", reason: file.bypass };
+  if (file.blocks === 0) return { outcome: "skipped", reason: "empty" };
   if (file.isRacy) return { outcome: "skipped", reason: "racy" };
-  // An empty file has no blocks, so all of them are there.
-  if (file.blocks === 0) return { outcome: "present" };
   return await session.withCookie(file, { keep: true }, async (cookie) => {
     for await (const group of session.presence(file, cookie)) {
       for (const run of missingRuns(group)) {

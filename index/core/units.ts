@@ -68,7 +68,7 @@ export function formatBytes(bytes: number): string {
   return `${unitIndex === 0 ? value : value.toFixed(1)} ${UNITS[unitIndex]}`;
 }
 
-/** Digits in groups of three: 1234567 as "1,234,567". */
+/** A whole number with its digits in groups of three: 1234567 as "1,234,567". */
 export function formatCount(count: number): string {
-  return count.toLocaleString("en-US");
+  return String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ",");
 }

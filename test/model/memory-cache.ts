@@ -268,7 +268,10 @@ class MemoryCookie implements CookieHandle {
     await this.#volume.cache.enter("write");
     checkWrite(offsetBytes, bytes);
     const stored: ByteRange[] = [];
-    for (const { at, block, within, pieceBytes } of piecesOf(offsetBytes, this.#cut(offsetBytes, bytes.length))) {
+    for (const { at, block, within, pieceBytes } of piecesOf(
+      offsetBytes,
+      this.#cut(offsetBytes, bytes.length),
+    )) {
       const left = this.#file.sizeBytes - BigInt(block) * BLOCK_BYTES;
       const wholeBytes = left < BLOCK_BYTES ? Number(left) : SLOT_BYTES;
       if (within !== 0 || pieceBytes !== wholeBytes) continue;
@@ -312,7 +315,7 @@ class MemoryCookie implements CookieHandle {
 }
 
 function* piecesOf(offsetBytes: bigint, lengthBytes: number) {
-  for (let at = 0; at < lengthBytes; ) {
+  for (let at = 0; at < lengthBytes;) {
     const position = offsetBytes + BigInt(at);
     const block = Number(position / BLOCK_BYTES);
     const within = Number(position % BLOCK_BYTES);

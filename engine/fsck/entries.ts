@@ -1,0 +1,118 @@
+/** The entries of the index, against the slots that they name. */
+import fs from "node:fs";
+import type { BlockIndex } from "../../index/block-index.js";
+import { errnoOf, isCacheError } from "../../index/core/errors.js";
+import { NO_SLOT, SLOT_BYTES } from "../../index/core/layout.js";
+import type { Entry } from "../../index/entry.js";
+import type { Checkpoint } from "../coherency/checkpoint.js";
+import type { Checksummer } from "../slots/checksums.js";
+import { slotPath } from "../slots/slot-paths.js";
+import { STATE } from "../slots/slot-table.js";
+import type { FindingList } from "./findings.js";
+
+const PROGRESS_EVERY = 256;
+const TWO_32 = 2 ** 32;
+
+export interface EntryCheck {
+  readonly index: BlockIndex;
+  readonly checkpoint: Checkpoint;
+  readonly slotsRoot: string;
+  /** Given to read and check every byte. */
+  readonly checksummer: Checksummer | undefined;
+  readonly findings: FindingList;
+  readonly onProgress: ((done: number, total: number) => void) | undefined;
+}
+
+interface Block {
+  readonly objectId: number;
+  readonly block: number;
+  readonly entry: Entry;
+}
+
+export async function checkEntries(
+  check: EntryCheck,
+): Promise<{ entries: number; blocksChecked: number; bytesChecked: number }> {
+  const { index, checkpoint, findings } = check;
+  const named = new Uint8Array(checkpoint.slots.states.length);
+  const counts = { entries: 0, blocksChecked: 0, bytesChecked: 0 };
+  try {
+    for (const found of index.entries()) {
+      counts.entries += 1;
+      if (counts.entries % PROGRESS_EVERY === 0) {
+        check.onProgress?.(counts.entries, checkpoint.order.length);
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      if (!checkEntry(check, found, named) || check.checksummer === undefined) continue;
+      counts.blocksChecked += 1;
+      counts.bytesChecked += found.entry.validBytes;
+      checkBytes(check, check.checksummer, found);
+    }
+  } catch (error) {
+    if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
+    findings.add("entry-corrupt", error.message);
+  }
+  for (const [slot, state] of checkpoint.slots.states.entries()) {
+    if (state === STATE.used && named[slot] === 0)
+      findings.add("slot-orphan", `slot ${slot} is used and no entry names it`, slot);
+  }
+  return counts;
+}
+
+/** Whether the entry's slot is its own, so that its bytes can be checked. */
+function checkEntry(
+  { checkpoint, findings }: EntryCheck,
+  { objectId, block, entry }: Block,
+  named: Uint8Array,
+): boolean {
+  const { slots, epoch, nextSequence } = checkpoint;
+  const { slot } = entry;
+  if (slot === NO_SLOT) return false;
+  const who = `the entry of block ${block} of object ${objectId}`;
+  if (named[slot] === 1)
+    findings.add("slot-twice", `${who} names slot ${slot}, which another entry names too`, slot);
+  const owner = (slots.ownerHigh[slot] ?? 0) * TWO_32 + (slots.ownerLow[slot] ?? 0);
+  const ownedBlock = (slots.blockHigh[slot] ?? 0) * TWO_32 + (slots.blockLow[slot] ?? 0);
+  if (slots.states[slot] !== STATE.used || owner !== objectId || ownedBlock !== block) {
+    findings.add("entry-slot", `${who} names slot ${slot}, which is not its own`, slot);
+    return false;
+  }
+  named[slot] = 1;
+  if (
+    entry.epoch !== epoch ||
+    entry.sequence >= nextSequence ||
+    slots.validBytes[slot] !== entry.validBytes
+  ) {
+    findings.add("entry-corrupt", `${who} has a generation or size that its slot can't have`, slot);
+  }
+  return true;
+}
+
+function checkBytes(
+  { slotsRoot, findings }: EntryCheck,
+  checksummer: Checksummer,
+  { objectId, block, entry }: Block,
+): void {
+  const { slot, validBytes } = entry;
+  const bytes = Buffer.alloc(Math.min(validBytes, SLOT_BYTES));
+  let got: number;
+  try {
+    const fd = fs.openSync(slotPath(slotsRoot, slot), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+    try {
+      got = fs.readSync(fd, bytes, 0, bytes.length, 0);
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT")
+      findings.add("slot-kind", `slot ${slot} can't be read: ${errnoOf(error)}`, slot);
+    return; // a missing file was found already
+  }
+  if (got < bytes.length) {
+    findings.add("slot-short", `slot ${slot} has ${got} bytes, its entry ${validBytes}`, slot);
+    return;
+  }
+  const tenancy = { objectId, block, epoch: entry.epoch, sequence: entry.sequence };
+  const group = checksummer.firstBad(tenancy, entry.sums, 0, bytes);
+  if (group !== undefined)
+    findings.add("checksum", `slot ${slot} differs from what was stored, first in group ${group}`, slot);
+}

@@ -1,0 +1,156 @@
+/**
+ * Checks a cache that nobody owns: walks two truths, the entries of the index and the slot files, and wants each slot in
+ * exactly one state. Reports only, changes nothing. An index that was not left clean is not mapped: it may be broken,
+ * and the next start wipes it anyway.
+ */
+import fs from "node:fs";
+import { BlockIndex } from "../../index/block-index.js";
+import { CacheError, isCacheError } from "../../index/core/errors.js";
+import { Ledger } from "../../index/ledger.js";
+import { type Checkpoint, readCheckpoint } from "../coherency/checkpoint.js";
+import { cachePaths, checkSignature } from "../coherency/directory.js";
+import { indexDirectory } from "../coherency/open-state.js";
+import { OwnerLock } from "../coherency/owner-lock.js";
+import { Checksummer } from "../slots/checksums.js";
+import { STATE } from "../slots/slot-table.js";
+import { checkEntries } from "./entries.js";
+import { checkFiles } from "./files.js";
+import { type Findings, FindingList } from "./findings.js";
+
+export type { FsckFinding } from "./findings.js";
+
+export interface FsckOptions {
+  readonly directory: string;
+  readonly stateDirectory?: string;
+  /** Reads every byte and checks it against its checksum. */
+  readonly deep: boolean;
+  /** Called now and then with entries done and their total. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface FsckReport {
+  readonly findings: Findings;
+  readonly counts: {
+    /** Slots whose file should exist: used + free + quarantined. */
+    readonly slots: number;
+    readonly used: number;
+    readonly free: number;
+    readonly quarantined: number;
+    readonly entries: number;
+    readonly blocksChecked: number;
+    readonly bytesChecked: number;
+  };
+  readonly clean: boolean;
+}
+
+/**
+ * @throws {CacheError} what keeps the check from being made: E_BUSY, E_NOT_OURS, E_DIRECTORY, E_FORMAT_VERSION,
+ * E_LEDGER_CORRUPT, E_IO.
+ */
+export async function fsckDirectory(options: FsckOptions): Promise<FsckReport> {
+  const paths = cachePaths(options.directory, options.stateDirectory);
+  const signature = fs.existsSync(paths.directory) ? checkSignature(paths.directory) : undefined;
+  if (signature === undefined) {
+    throw new CacheError("E_NOT_OURS", `Cannot check ${paths.directory}: there is no cache in it`);
+  }
+  const lock = OwnerLock.take(paths.lock, paths.directory);
+  try {
+    const stateLock =
+      paths.stateLock === undefined ? undefined : OwnerLock.take(paths.stateLock, paths.state);
+    try {
+      const ledger = await Ledger.open({ directory: paths.state });
+      try {
+        return await check(options, paths, ledger, signature.cacheId);
+      } finally {
+        await ledger.close();
+      }
+    } finally {
+      stateLock?.release();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+async function check(
+  options: FsckOptions,
+  paths: ReturnType<typeof cachePaths>,
+  ledger: Ledger,
+  cacheId: Buffer,
+): Promise<FsckReport> {
+  const findings = new FindingList();
+  if (!ledger.cacheId.equals(cacheId)) findings.add("ledger-foreign", "the ledger belongs to another cache");
+  const { mark, epoch } = ledger;
+  if (mark.state !== "clean") {
+    findings.add("unclean", `the last owner left the mark at "${mark.state}": the next start wipes`);
+    return reportOf(findings, undefined, { entries: 0, blocksChecked: 0, bytesChecked: 0 });
+  }
+  const checkpoint = readCheckpoint(paths.checkpoint);
+  if (typeof checkpoint === "string") {
+    findings.add("checkpoint-damaged", `${checkpoint}: the next start wipes`);
+    return reportOf(findings, undefined, { entries: 0, blocksChecked: 0, bytesChecked: 0 });
+  }
+  if (
+    checkpoint.checkpointId !== mark.checkpointId ||
+    checkpoint.epoch !== epoch ||
+    !checkpoint.cacheId.equals(cacheId)
+  ) {
+    findings.add(
+      "checkpoint-foreign",
+      "the checkpoint is not the one of the last stop: the next start wipes",
+    );
+  }
+  checkFiles(paths.slots, checkpoint.slots, findings);
+  const entries = await withIndex(indexDirectory(paths, epoch), ledger, findings, async (index) => {
+    const { transactionId } = index.stats();
+    if (transactionId !== mark.transactionId) {
+      findings.add(
+        "index-other-commit",
+        `the index is at commit ${transactionId}, the last stop was at ${mark.transactionId}`,
+      );
+    }
+    return checkEntries({
+      index,
+      checkpoint,
+      slotsRoot: paths.slots,
+      checksummer: options.deep ? new Checksummer(cacheId) : undefined,
+      findings,
+      onProgress: options.onProgress,
+    });
+  });
+  return reportOf(findings, checkpoint, entries ?? { entries: 0, blocksChecked: 0, bytesChecked: 0 });
+}
+
+/** Opens the index as its owner would, for reading; what does not open is a finding. */
+async function withIndex<T>(
+  directory: string,
+  ledger: Ledger,
+  findings: FindingList,
+  body: (index: BlockIndex) => Promise<T>,
+): Promise<T | undefined> {
+  const { cacheId, epoch } = ledger;
+  try {
+    const index = BlockIndex.open({ directory, mapBytes: 16 * 1024 ** 3, cacheId, epoch, create: false });
+    try {
+      return await body(index);
+    } finally {
+      await index.close();
+    }
+  } catch (error) {
+    if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
+    findings.add("index-corrupt", error.message);
+    return undefined;
+  }
+}
+
+function reportOf(
+  findings: FindingList,
+  checkpoint: Checkpoint | undefined,
+  entries: { entries: number; blocksChecked: number; bytesChecked: number },
+): FsckReport {
+  const count = (state: number) =>
+    checkpoint?.slots.states.reduce((sum, one) => sum + (one === state ? 1 : 0), 0) ?? 0;
+  const [used, free, quarantined] = [count(STATE.used), count(STATE.free), count(STATE.quarantined)];
+  const counts = { slots: used + free + quarantined, used, free, quarantined, ...entries };
+  return { findings: findings.all, counts, clean: findings.all.length === 0 };
+}

@@ -1,0 +1,55 @@
+/** What a cache says of itself. */
+import type { CacheStatus, StartReport } from "./api.js";
+import type { Life } from "./blocks.js";
+import type { Counters } from "./counters.js";
+import type { CacheLimits } from "./limits.js";
+import { STATE, type SlotTable } from "./slots/slot-table.js";
+import { VERSION } from "./version.js";
+
+export interface StatusParts {
+  readonly closing: boolean;
+  readonly uptimeMs: number;
+  readonly cacheId: Buffer;
+  readonly directory: string;
+  readonly life: Life;
+  readonly limits: CacheLimits;
+  readonly indexBytes: number;
+  readonly table: SlotTable;
+  readonly counters: Counters;
+  readonly start: StartReport;
+}
+
+export function statusOf(parts: StatusParts): CacheStatus {
+  const { life, limits, table, counters } = parts;
+  return {
+    state: parts.closing ? "closing" : "running",
+    pid: process.pid,
+    version: VERSION,
+    uptimeSeconds: Math.floor(parts.uptimeMs / 1000),
+    cacheId: parts.cacheId.toString("hex"),
+    epoch: life.epoch,
+    policy: life.policy.name,
+    directory: parts.directory,
+    capacityBytes: limits.capacityBytes,
+    usedBytes: table.usedBytes,
+    validBytes: table.validBytes,
+    indexBytes: parts.indexBytes,
+    indexBytesMax: limits.indexBytesMax,
+    slots: {
+      total: table.existing,
+      used: table.countOf(STATE.used),
+      // A slot on its way to or from a tenant counts as free, so that the parts add up to the total.
+      free: table.countOf(STATE.free) + table.countOf(STATE.filling) + table.countOf(STATE.leaving),
+      quarantined: table.countOf(STATE.quarantined),
+      unknown: table.countOf(STATE.unknown),
+    },
+    slotsMax: limits.slotsMax,
+    hits: counters.hits,
+    misses: counters.misses,
+    puts: counters.puts,
+    culled: counters.culled,
+    corrupt: counters.corrupt,
+    bypassed: counters.bypassed,
+    start: parts.start,
+  };
+}
