@@ -1,5 +1,5 @@
 /** How much of its share the index uses. LMDB files never shrink, so pages in use are watched, before the file is full. */
-import type { BlockIndex, IndexStats } from "../index/block-index.js";
+import type { BlockIndex } from "../index/block-index.js";
 
 /** Above this part of the share blocks are culled for the index's sake, above the other nothing more is stored. */
 const PRESSED_PART = 0.75;
@@ -13,7 +13,7 @@ export class IndexGauge {
   readonly #bytesMax: number;
   readonly #otherBytes: () => number;
   readonly #now: () => number;
-  #stats: IndexStats | undefined;
+  #committedBytes: number | undefined;
   #lookedMs = 0;
 
   /** @param otherBytes what shares the index's part of the capacity: the ledger. */
@@ -44,15 +44,15 @@ export class IndexGauge {
 
   /** After a wipe the old figures mean nothing. */
   reset(): void {
-    this.#stats = undefined;
+    this.#committedBytes = undefined;
   }
 
   #usedBytes(): number {
     const now = this.#now();
-    if (this.#stats === undefined || now - this.#lookedMs >= LOOK_EVERY_MS) {
-      this.#stats = this.#index().stats();
+    if (this.#committedBytes === undefined || now - this.#lookedMs >= LOOK_EVERY_MS) {
+      this.#committedBytes = this.#index().stats().usedBytes + this.#otherBytes();
       this.#lookedMs = now;
     }
-    return this.#stats.usedBytes + this.#otherBytes() + this.#index().queuedChanges * CHANGE_BYTES;
+    return this.#committedBytes + this.#index().queuedChanges * CHANGE_BYTES;
   }
 }

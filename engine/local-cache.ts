@@ -174,7 +174,7 @@ export class LocalCache implements BlockCache {
     const block = checkBlock(tag.block);
     if (refused !== undefined) return false;
     const object = this.#blocks.life.objects.find(tag.fs, tag.volume, tag.inode);
-    return object !== undefined && this.#blocks.has(object, block);
+    return object !== undefined && this.#blocks.current(object, block) !== undefined;
   }
 
   async remove(tag: Tag): Promise<boolean> {

@@ -70,6 +70,10 @@ export class Objects {
   readonly counters: ObjectCounters;
   readonly #volumes = new Map<string, VolumeState>();
   readonly #volumesById = new Map<number, VolumeState>();
+  /** The last volume that was named, and by which text: most calls name the same one again. */
+  #lastFs: string | undefined;
+  #lastName: string | undefined;
+  #lastVolume: VolumeState | undefined;
   /** Loaded objects, the longest loaded first. */
   readonly #loaded = new Set<ObjectState>();
 
@@ -90,6 +94,17 @@ export class Objects {
   }
 
   findVolume(fs: NameBytes, volume: NameBytes): VolumeState | undefined {
+    if (fs === this.#lastFs && volume === this.#lastName && this.#lastVolume !== undefined)
+      return this.#lastVolume;
+    const found = this.#loadVolume(fs, volume);
+    // Only text stays what it was.
+    this.#lastFs = typeof fs === "string" ? fs : undefined;
+    this.#lastName = typeof volume === "string" ? volume : undefined;
+    this.#lastVolume = found;
+    return found;
+  }
+
+  #loadVolume(fs: NameBytes, volume: NameBytes): VolumeState | undefined {
     const key = volumeMapKey(fs, volume);
     const loaded = this.#volumes.get(key);
     if (loaded !== undefined) return loaded;
@@ -203,6 +218,7 @@ export class Objects {
   #dropVolume(key: string, volume: VolumeState): void {
     this.#volumes.delete(key);
     this.#volumesById.delete(volume.id);
+    if (this.#lastVolume === volume) this.#lastVolume = undefined;
   }
 
   #drop(object: ObjectState): void {

@@ -54,6 +54,8 @@ export function addDemo(program: Command): void {
     )
     .action(async (options: DemoOptions, command: Command) => {
       process.exitCode = await demo(settingsOf(command), options);
+      // What was interrupted is still walking its tree, for nothing.
+      if (process.exitCode === EXIT.interrupted) process.exit();
     });
 }
 

@@ -4,6 +4,7 @@ import { InvalidArgumentError, Option } from "commander";
 import type { BlockCache } from "../../engine/cache.js";
 import { openCache } from "../../engine/cache.js";
 import { startServer } from "../../engine/daemon/server.js";
+import { checkSocketPath } from "../../engine/daemon/socket-path.js";
 import { messageOf } from "../../index/core/errors.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
 import { example } from "../example.js";
@@ -58,6 +59,8 @@ function wholeNumber(text: string): number {
 
 /** The order at the end is what makes a stop clean: the server drains first, then the cache closes, then the process ends. */
 async function serve(settings: Settings, options: ServeOptions): Promise<number> {
+  // Before a cache is opened, or even made, for nothing.
+  checkSocketPath(settings.socketPath);
   const capacityBytes =
     options.capacity === undefined ? undefined : parseCapacity(options.capacity, settings.directory);
   const log = createLogger({
@@ -81,7 +84,6 @@ async function serve(settings: Settings, options: ServeOptions): Promise<number>
   } finally {
     await cache.close();
   }
-  log.info("stopped clean");
   log.flush({ all: true });
   return EXIT.ok;
 }

@@ -7,7 +7,7 @@ import type { Segment } from "./pass.js";
 
 /** What each request waits, at least; timers add up to a millisecond. */
 export const REQUEST_DELAY_MS = 5;
-/** At 16 in flight this takes about a second. */
+/** With all of them in flight that may be, this takes about half a second. */
 export const SAMPLE_BLOCKS_MAX = 3000;
 
 /** Takes every n-th piece of a tree, so that the sample has the sizes that the tree has. */

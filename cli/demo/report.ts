@@ -1,6 +1,7 @@
 /** What the demo found, as a table and as JSON. */
 import Table from "cli-table3";
 import type { CacheStatus } from "../../engine/cache.js";
+import { FILES_IN_FLIGHT_MAX } from "../../engine/origin/concurrent.js";
 import type { TreeSize } from "../../engine/origin/measure.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
 import type { WarmTally } from "../warm-tally.js";
@@ -82,7 +83,7 @@ export function findingsLines(findings: DemoFindings): string[] {
     ]),
     `The origin is read from the kernel's page cache, ${REQUEST_DELAY_MS} ms a request are what a network may add: ` +
       `measured on a sample of ${formatCount(delayed.requests)} blocks, each read after a real wait.`,
-    "All with 16 files in flight, opening and closing included. The cache also asks the origin for each file's stat.",
+    `All with ${FILES_IN_FLIGHT_MAX} files in flight, opening and closing included. The cache also asks the origin for each file's stat.`,
   ];
   const changed = first.changed + second.changed;
   if (changed > 0)

@@ -8,12 +8,12 @@ import { REQUEST_BYTES } from "./limits.js";
 
 /**
  * How a call ended: a reply; an error that the daemon sent; no answer within the deadline; no connection; too many
- * calls; the client closed; a handle of an earlier connection.
+ * calls; the client was closed before, or meanwhile; a handle of an earlier connection.
  */
 export type Answer =
   | { readonly kind: "reply"; readonly fields: Fields; readonly payload: Buffer }
   | { readonly kind: "error"; readonly error: CacheError }
-  | { readonly kind: "timeout" | "unavailable" | "overload" | "closed" | "dead" };
+  | { readonly kind: "timeout" | "unavailable" | "overload" | "closed" | "closing" | "dead" };
 
 export interface CallOptions {
   /** Without its id. */
@@ -100,6 +100,7 @@ export function bypassOf(answer: Exclude<Answer, { kind: "reply" }>): BypassReas
     case "timeout":
     case "unavailable":
     case "overload":
+    case "closing":
       return answer.kind;
     case "dead":
       return "stale";
@@ -124,6 +125,7 @@ export function failureOf(answer: Exclude<Answer, { kind: "reply" }>, action: st
     case "dead":
       return new CacheError("E_NOT_FOUND", `Cannot ${action}: the handle ended with its connection`);
     case "closed":
+    case "closing":
       return closedError();
     case "error":
       return answer.error;

@@ -119,7 +119,7 @@ export class Link {
     clearTimeout(this.#stateTimer);
     clearTimeout(this.#deadlineTimer);
     this.#channel.destroy();
-    this.#settleAll("closed");
+    this.#settleAll("closing");
   }
 
   #refusal(options: CallOptions): Exclude<Answer["kind"], "reply" | "error"> | undefined {
@@ -232,7 +232,7 @@ export class Link {
     this.#reconnect(socketPath, RECONNECT_MS_MIN);
   }
 
-  #settleAll(kind: "timeout" | "unavailable" | "closed"): void {
+  #settleAll(kind: "timeout" | "unavailable" | "closing"): void {
     for (const call of this.#calls) call.settle({ kind });
     this.#waiting = [];
     this.#waitingFrom = 0;

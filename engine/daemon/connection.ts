@@ -114,7 +114,7 @@ export class Connection {
       this.refuse(new CacheError("E_TIMEOUT", `Cannot wait longer: no hello within ${limits.helloMs} ms`));
       return;
     }
-    const owing = this.#unsent > 0 || (this.#requests === 0 && !this.#parser.idle);
+    const owing = this.#unsent > 0 || !(this.#parser.idle || this.#parser.stopped);
     this.#stalledTicks = owing && this.#progress === this.#progressSeen ? this.#stalledTicks + 1 : 0;
     this.#progressSeen = this.#progress;
     if (this.#stalledTicks * tickMs < limits.stallMs) return;

@@ -38,7 +38,8 @@ export interface Server {
   close(options?: { readonly drainMs?: number }): Promise<void>;
 }
 
-const BACKLOG = 511;
+/** The kernel holds it to net.core.somaxconn. A full one would turn clients away that never did any harm. */
+const BACKLOG = 4096;
 
 /**
  * Listens on a Unix socket with mode 0600; resolves when clients can connect. The caller owns the cache directory.

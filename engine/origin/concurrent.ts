@@ -1,7 +1,7 @@
 /** Work on many things at a time, but not on too many. */
 
-/** Files in flight at a time: enough to hide round trips, and at most 1 MiB of each is in memory. */
-export const FILES_IN_FLIGHT_MAX = 16;
+/** Files in flight at a time: enough to hide round trips (more gained nothing), and at most 1 MiB of each is in memory. */
+export const FILES_IN_FLIGHT_MAX = 32;
 
 /**
  * Runs `work` for every item, at most `limit` at a time; takes the next item only when one is done. The first failure

@@ -16,24 +16,29 @@ export interface Tenancy {
   readonly sequence: number;
 }
 
-const SEED_BYTES = 22;
+const TWO_32 = 2 ** 32;
 
 /** Makes and checks the group checksums of one cache; not shared between threads. */
 export class Checksummer {
   readonly #base: number;
-  readonly #tenancy = Buffer.alloc(SEED_BYTES);
+  readonly #tenancy = new Uint32Array(7);
+  readonly #tenancyBytes = Buffer.from(this.#tenancy.buffer);
 
   constructor(cacheId: Uint8Array) {
     this.#base = crc32(cacheId);
   }
 
-  /** Bytes hashed into the seed, little-endian: object id u48, block u48, epoch u32, sequence u48. */
+  /** Words hashed into the seed, 32 bits each, little-endian: object id low, high, block low, high, epoch, sequence low, high. */
   seed(tenancy: Tenancy): number {
-    this.#tenancy.writeUIntLE(tenancy.objectId, 0, 6);
-    this.#tenancy.writeUIntLE(tenancy.block, 6, 6);
-    this.#tenancy.writeUInt32LE(tenancy.epoch, 12);
-    this.#tenancy.writeUIntLE(tenancy.sequence, 16, 6);
-    return crc32(this.#tenancy, this.#base);
+    const words = this.#tenancy;
+    words[0] = tenancy.objectId; // a store keeps the low 32 bits
+    words[1] = tenancy.objectId / TWO_32;
+    words[2] = tenancy.block;
+    words[3] = tenancy.block / TWO_32;
+    words[4] = tenancy.epoch;
+    words[5] = tenancy.sequence;
+    words[6] = tenancy.sequence / TWO_32;
+    return crc32(this.#tenancyBytes, this.#base);
   }
 
   /** The sums of a block that begins at its first byte; groups beyond its end are 0. */

@@ -107,6 +107,12 @@ export class SlotTable {
     return (this.#blockHigh[slot] as number) * TWO_32 + (this.#blockLow[slot] as number);
   }
 
+  /** Whether the slot is used by this very block. */
+  isTenant(slot: number, objectId: number, block: number): boolean {
+    if (slot >= this.#count || this.#states[slot] !== STATE.used) return false;
+    return this.objectIdOf(slot) === objectId && this.blockOf(slot) === block;
+  }
+
   /** Adds a number after the last one, in the given state with no pages. */
   append(state: number): number {
     const slot = this.#count;

@@ -14,9 +14,9 @@ export interface TestServer {
   readonly server: Server;
   readonly socketPath: string;
   readonly stopRequests: { count: number };
-  connect(deadlineMs?: number): Promise<CacheClient>;
+  readonly connect: (deadlineMs?: number) => Promise<CacheClient>;
   /** Closes the server and removes the directory. */
-  done(): Promise<void>;
+  readonly done: () => Promise<void>;
 }
 
 /** Long enough for a machine that is busy with other tests. */

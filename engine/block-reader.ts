@@ -1,0 +1,175 @@
+/** Reads blocks: on the spot where the bytes are likely in memory, on the thread pool where not; checked always. */
+import { type CacheError, errnoOf } from "../index/core/errors.js";
+import { GROUP_BYTES, NO_SLOT, SLOT_BYTES, pagesOf } from "../index/core/layout.js";
+import type { Entry } from "../index/entry.js";
+import type { GetResult } from "./api.js";
+import { SCARCE_ERRNOS } from "./block-writer.js";
+import type { BlockParts, Blocks } from "./blocks.js";
+import type { ObjectState } from "./objects.js";
+import type { Tenancy } from "./slots/checksums.js";
+import { STATE } from "./slots/slot-table.js";
+import type { Span } from "./span.js";
+
+const MISS = { kind: "miss" } as const;
+
+/** One read under way. */
+interface Reading {
+  readonly object: ObjectState;
+  readonly block: number;
+  readonly entry: Entry;
+  readonly plan: ReadPlan;
+  /** As long as what is wanted. */
+  readonly target: Buffer;
+}
+
+export class BlockReader {
+  readonly #parts: BlockParts;
+  readonly #blocks: Blocks;
+  /** Whole groups that are read for a part of them, on the spot. */
+  readonly #scratch = Buffer.allocUnsafeSlow(SLOT_BYTES);
+
+  constructor(parts: BlockParts, blocks: Blocks) {
+    this.#parts = parts;
+    this.#blocks = blocks;
+  }
+
+  /** As Blocks.read. */
+  read(
+    object: ObjectState,
+    block: number,
+    span: Span,
+    into: Buffer | undefined,
+  ): GetResult | Promise<GetResult> {
+    const { counters, hot } = this.#parts;
+    const entry = this.#blocks.current(object, block);
+    if (entry === undefined || entry.slot === NO_SLOT || !this.#ownsSlot(entry, object, block)) {
+      counters.misses += 1;
+      return MISS;
+    }
+    const endBytes = Math.min(span.offsetBytes + span.lengthBytes, entry.validBytes);
+    const lengthBytes = Math.max(0, endBytes - span.offsetBytes);
+    this.#blocks.life.policy.touch(entry.slot);
+    const target = into === undefined ? Buffer.allocUnsafe(lengthBytes) : into.subarray(0, lengthBytes);
+    if (lengthBytes === 0) return this.#hit(target);
+    const plan = readPlan(object, block, entry, span.offsetBytes, endBytes);
+    const reading = { object, block, entry, plan, target };
+    const likely = hot.likely(entry.slot);
+    hot.noteUse(entry.slot, pagesOf(plan.lengthBytes));
+    if (likely) {
+      try {
+        if (this.#readOnTheSpot(plan, target)) return this.#hit(target);
+      } catch (error) {
+        return this.#failed(reading, error);
+      }
+    }
+    // Cold, or the first reading failed its check: then once more, from the drive if it comes to that.
+    return this.#readAside(reading);
+  }
+
+  /** From the reading to the copying nothing else may run: the scratch buffer is shared. */
+  #readOnTheSpot(plan: ReadPlan, target: Buffer): boolean {
+    const { files, hot, now } = this.#parts;
+    const bytes = plan.wholeGroups ? target : this.#scratch.subarray(0, plan.lengthBytes);
+    const beganMs = now();
+    files.readSync(plan.slot, bytes, plan.startBytes);
+    hot.took(now() - beganMs);
+    return this.#accept(plan, bytes, target);
+  }
+
+  async #readAside(reading: Reading): Promise<GetResult> {
+    const { plan, target } = reading;
+    const bytes = plan.wholeGroups ? target : Buffer.allocUnsafe(plan.lengthBytes);
+    const { room } = this.#blocks.life;
+    room.startReading(plan.slot);
+    this.#blocks.began();
+    try {
+      await this.#parts.files.read(plan.slot, bytes, plan.startBytes);
+      if (this.#accept(plan, bytes, target)) return this.#hit(target);
+    } catch (error) {
+      return this.#failed(reading, error);
+    } finally {
+      room.endReading(plan.slot);
+      this.#blocks.ended();
+    }
+    this.#dropCorrupt(reading);
+    this.#parts.counters.misses += 1;
+    return MISS;
+  }
+
+  /** Checks whole groups, and copies the part that is wanted. */
+  #accept(plan: ReadPlan, bytes: Buffer, target: Buffer): boolean {
+    const { tenancy, sums, firstGroup, skipBytes } = plan;
+    if (this.#parts.checksummer.firstBad(tenancy, sums, firstGroup, bytes) !== undefined) return false;
+    if (!plan.wholeGroups) bytes.copy(target, 0, skipBytes, skipBytes + target.length);
+    return true;
+  }
+
+  #hit(bytes: Buffer): GetResult {
+    this.#parts.counters.hits += 1;
+    return { kind: "hit", bytes };
+  }
+
+  /** What an entry points to is checked against the slot's own record: LMDB does not check its pages. */
+  #ownsSlot(entry: Entry, object: ObjectState, block: number): boolean {
+    const { table, counters, log } = this.#parts;
+    if (table.isTenant(entry.slot, object.id, block)) return true;
+    counters.corrupt += 1;
+    log("warn", "an entry names a slot that is not its own and is dropped", { slot: entry.slot });
+    this.#blocks.life.index.removeEntry(object.id, block);
+    return false;
+  }
+
+  #dropCorrupt({ object, block, entry }: Reading): void {
+    if (!this.#blocks.stands(object, block, entry)) return; // replaced, removed or wiped meanwhile
+    this.#parts.counters.corrupt += 1;
+    this.#parts.log("warn", "a block failed its checksum and is dropped", { slot: entry.slot });
+    this.#blocks.drop(object.id, block, entry);
+  }
+
+  #failed({ object, block, entry }: Reading, error: unknown): GetResult {
+    const { counters, log } = this.#parts;
+    const errno = errnoOf((error as CacheError).cause);
+    log("warn", "a slot could not be read", { error: String(error) });
+    if (this.#blocks.stands(object, block, entry) && !SCARCE_ERRNOS.has(errno ?? "")) {
+      this.#blocks.drop(object.id, block, entry);
+      this.#blocks.life.room.setAside(entry.slot, errno === "ENOENT" ? STATE.retired : STATE.quarantined);
+    }
+    return counters.bypass("io-error");
+  }
+}
+
+/** What to read of a slot, and what it is checked against: all groups that the wanted bytes touch. */
+interface ReadPlan {
+  readonly slot: number;
+  readonly tenancy: Tenancy;
+  readonly sums: Uint32Array;
+  readonly firstGroup: number;
+  readonly startBytes: number;
+  readonly lengthBytes: number;
+  /** Wanted bytes begin this far into them. */
+  readonly skipBytes: number;
+  /** Nothing but wanted bytes is read. */
+  readonly wholeGroups: boolean;
+}
+
+function readPlan(
+  object: ObjectState,
+  block: number,
+  entry: Entry,
+  offsetBytes: number,
+  endBytes: number,
+): ReadPlan {
+  const firstGroup = Math.floor(offsetBytes / GROUP_BYTES);
+  const startBytes = firstGroup * GROUP_BYTES;
+  const groupsEnd = Math.min(Math.ceil(endBytes / GROUP_BYTES) * GROUP_BYTES, entry.validBytes);
+  return {
+    slot: entry.slot,
+    tenancy: { objectId: object.id, block, epoch: entry.epoch, sequence: entry.sequence },
+    sums: entry.sums,
+    firstGroup,
+    startBytes,
+    lengthBytes: Math.max(0, groupsEnd - startBytes),
+    skipBytes: offsetBytes - startBytes,
+    wholeGroups: startBytes === offsetBytes && groupsEnd === endBytes,
+  };
+}

@@ -1,0 +1,57 @@
+/** A cache filled with random content, and its slot files opened beside it for the raw operations. */
+import { randomFillSync } from "node:crypto";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { type BlockCache, SLOT_BYTES, type Tag, openCache } from "../../engine/cache.js";
+
+/** 512 MiB. */
+export const BLOCKS = 2048;
+const BLOCKS_A_FILE = 64;
+const CAPACITY_BYTES = 1024 ** 3;
+export const IN_FLIGHT = 8;
+
+export interface WorkingSet {
+  readonly cache: BlockCache;
+  readonly directory: string;
+  readonly capacityBytes: number;
+  /** Descriptors of all slot files. */
+  readonly slots: readonly number[];
+  /** Blocks of random content, more than the processor's caches hold. */
+  readonly content: readonly Buffer[];
+  tag(index: number): Tag;
+  close(): Promise<void>;
+}
+
+export async function makeWorkingSet(under = process.env["BENCH_DIR"] ?? os.tmpdir()): Promise<WorkingSet> {
+  const directory = fs.mkdtempSync(path.join(under, "tagcache-bench-"));
+  const cache = await openCache({ directory, capacityBytes: CAPACITY_BYTES });
+  const content = Array.from({ length: 64 }, () => randomFillSync(Buffer.allocUnsafeSlow(SLOT_BYTES)));
+  const tags = Array.from({ length: BLOCKS }, (_, index) => ({
+    fs: "bench",
+    volume: "volume",
+    inode: `file-${Math.floor(index / BLOCKS_A_FILE)}`,
+    block: index % BLOCKS_A_FILE,
+  }));
+  const tag = (index: number): Tag => tags[index] as Tag;
+  for (let index = 0; index < BLOCKS; index += 1) {
+    const bytes = content[index % content.length] as Buffer;
+    bytes.writeUInt32LE(index, 0); // so that no two blocks are alike
+    const put = await cache.put(tag(index), bytes);
+    if (put.kind !== "stored") throw new Error(`Cannot fill the cache: ${put.reason}`);
+  }
+  const slots = slotFiles(path.join(directory, "slots")).map((file) => fs.openSync(file, "r+"));
+  const close = async (): Promise<void> => {
+    for (const fd of slots) fs.closeSync(fd);
+    await cache.close();
+    fs.rmSync(directory, { recursive: true });
+  };
+  return { cache, directory, capacityBytes: CAPACITY_BYTES, slots, content, tag, close };
+}
+
+function slotFiles(root: string): string[] {
+  return fs
+    .readdirSync(root, { recursive: true, encoding: "utf8" })
+    .filter((name) => /^[0-9]+\/[0-9]+$/.test(name))
+    .map((name) => path.join(root, name));
+}

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { suite } from "uvu";
+import { forEachConcurrent } from "../../engine/origin/concurrent.js";
+import { onlyLine, run, withDirectory } from "./run-cli.js";
+
+const test = suite("command line");
+const COMMANDS = [
+  "serve",
+  "status",
+  "ping",
+  "stop",
+  "warm",
+  "cat",
+  "check",
+  "get",
+  "put",
+  "wipe",
+  "fsck",
+  "demo",
+];
+const TAG = ["--fs", "f", "--volume", "v", "--inode", "i"];
+
+test("help of every command shows its options, the global ones and an example", async () => {
+  await Promise.all(
+    COMMANDS.map(async (command) => {
+      const { status, stdout, stderr } = await run([command, "--help"]);
+      assert.equal(status, 0, command);
+      assert.equal(stderr, "");
+      assert.match(stdout, new RegExp(`^Usage: tagcache ${command}`));
+      assert.match(stdout, /Global Options:[^]*--dir[^]*--socket/);
+      assert.match(stdout, new RegExp(`Example:\n.*tagcache ${command}`));
+    }),
+  );
+  const { status, stdout } = await run(["--help"]);
+  assert.equal(status, 0);
+  for (const command of COMMANDS) assert.match(stdout, new RegExp(`^  ${command}\\b`, "m"));
+});
+
+test("prints its version", async () => {
+  const { status, stdout } = await run(["--version"]);
+  assert.equal(status, 0);
+  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+/** Arguments, exit status, the line. `DIR` stands for an empty directory of the test. */
+const REFUSED: [string[], number, RegExp][] = [
+  [["statu"], 64, /unknown command 'statu' \(Did you mean status\?\)$/],
+  [["status", "--bogus"], 64, /unknown option '--bogus'/],
+  [["status", "extra"], 64, /too many arguments/],
+  [["cat"], 64, /missing required argument 'path'/],
+  [["warm"], 64, /Nothing to warm/],
+  [["fsck", "--bogus"], 16, /unknown option '--bogus'/],
+  [["get", "--fs", "f"], 64, /required option '--volume <name>' not specified/],
+  [["get", ...TAG, "--block", "-1"], 64, /Cannot use block -1: want a whole number from 0 to 2\^45 - 1$/],
+  [["get", ...TAG, "--block", "1.5"], 64, /Cannot use block 1.5/],
+  [["get", ...TAG, "--block", "35184372088832"], 64, /Cannot use block 35184372088832/],
+  [["get", ...TAG, "--block", "zero"], 64, /Cannot use block/],
+  [["get", ...TAG, "--block", ""], 64, /Cannot use block/],
+  [["get", "--fs", "", "--volume", "v", "--inode", "i", "--block", "0"], 64, /Cannot use fs: it has 0 bytes/],
+  [
+    ["get", "--fs", "f", "--volume", "hex:0", "--inode", "i", "--block", "0"],
+    64,
+    /Cannot read "hex:0": want hex:/,
+  ],
+  [["serve", "--dir", "DIR/c", "--capacity", "lots"], 64, /Cannot read size "lots": want bytes/],
+  [
+    ["serve", "--dir", "DIR/c", "--capacity", "3MiB"],
+    78,
+    /capacity of 3145728 bytes: want at least 16 slots/,
+  ],
+  [["serve", "--dir", "DIR/c", "--capacity", "7PiB"], 78, /capacity of \d+ bytes: the drive has/],
+  [["serve", "--dir", "DIR/c", "--slots", "15"], 78, /Cannot use 15 slots: want 16/],
+  [["serve", "--dir", "DIR/c", "--slots", "many"], 64, /'many' is invalid. Want a whole number/],
+  [["serve", "--dir", "DIR/c", "--on-unclean", "hope"], 64, /Allowed choices are wipe/],
+  [["serve", "--dir", "DIR/c", "--log-level", "loud"], 64, /Allowed choices are error, warn, info, debug/],
+  [["serve", "--dir", "DIR/c", "--socket", `DIR/${"s".repeat(120)}`], 64, /socket path .*want 1 to 107/],
+  [["ping", "--socket", "s".repeat(108)], 64, /it has 108 bytes, want 1 to 107/],
+  [["ping", "--dir", ""], 64, /Cannot use --dir "": want a path/],
+  [["wipe", "--dir", "DIR"], 64, /Cannot ask here whether to wipe: give --yes/],
+  [["wipe", "--yes", "--dir", "DIR/none"], 78, /Cannot wipe .*none: there is no cache in it/],
+  [["fsck", "--dir", "DIR/none"], 8, /Cannot check .*none: there is no cache in it/],
+  [["warm", "--origin", "nonsense", "DIR"], 64, /Cannot use --origin "nonsense": want NAME=PATH/],
+  [["warm", "--origin", "n=/does/not/exist", "DIR"], 66, /Cannot use --origin .*ENOENT/],
+];
+
+test("says in one line what is wrong, with the exit status for it", async () => {
+  await withDirectory(async (directory) => {
+    await forEachConcurrent(REFUSED, 4, async ([args, status, message]) => {
+      const finished = await run(args.map((arg) => arg.replace("DIR", directory)));
+      const line = onlyLine(finished);
+      assert.match(line, message);
+      assert.equal(finished.status, status, line);
+      assert.equal(finished.stdout, "");
+    });
+    assert.deepEqual(readdirSync(directory), [], "nothing was made");
+  });
+});
+
+test("every command that needs a daemon says which socket it tried, and how to start one", async () => {
+  await withDirectory(async (directory) => {
+    const tag = [...TAG, "--block", "0"];
+    const commands = [
+      ["status"],
+      ["ping"],
+      ["stop"],
+      ["warm", directory],
+      ["cat", directory],
+      ["check", directory],
+      ["get", ...tag],
+      ["put", ...tag],
+    ];
+    await Promise.all(
+      commands.map(async (command) => {
+        const finished = await run([...command, "--dir", directory], { input: "x" });
+        assert.equal(finished.status, 69, command[0]);
+        const line = onlyLine(finished);
+        assert.ok(line.includes(join(directory, "sock")), line);
+        assert.match(line, /tagcache serve/);
+      }),
+    );
+  });
+});
+
+test("takes global options before and after the command, and from the environment", async () => {
+  const where = async (args: string[], env: Record<string, string> = {}) =>
+    /answers on (\S+?):? /.exec((await run(args, { env })).stderr)?.[1];
+  assert.equal(await where(["--dir", "/no/1", "ping"]), "/no/1/sock");
+  assert.equal(await where(["ping", "--dir", "/no/2"]), "/no/2/sock");
+  assert.equal(await where(["ping"], { TAGCACHE_DIR: "/no/3" }), "/no/3/sock");
+  assert.equal(await where(["ping", "--dir", "/no/4"], { TAGCACHE_DIR: "/no/3" }), "/no/4/sock");
+  assert.equal(await where(["ping", "--dir", "/no/4"], { TAGCACHE_SOCKET: "/no/s" }), "/no/s");
+  assert.equal(await where(["ping", "--socket", "/no/5"], { TAGCACHE_SOCKET: "/no/s" }), "/no/5");
+  assert.equal(await where(["ping", "--dir", "/no/6"], { TAGCACHE_SOCKET: "" }), "/no/6/sock");
+  if (process.getuid?.() === 0) assert.equal(await where(["ping"]), "/var/cache/tagcache/sock");
+  else assert.equal(await where(["ping"], { XDG_CACHE_HOME: "/no/7" }), "/no/7/tagcache/sock");
+});
+
+test("never touches a directory that is not ours, whatever is asked", async () => {
+  await withDirectory(async (directory) => {
+    mkdirSync(join(directory, "theirs"));
+    writeFileSync(join(directory, "theirs/data"), "x");
+    writeFileSync(join(directory, "file"), "x");
+    for (const [command, status] of [
+      ["serve", 78],
+      ["wipe", 78],
+      ["fsck", 8],
+    ] as const) {
+      for (const name of ["theirs", "file"]) {
+        const args = [command, ...(command === "wipe" ? ["--yes"] : []), "--dir", join(directory, name)];
+        const finished = await run(args);
+        assert.equal(finished.status, status, onlyLine(finished));
+      }
+    }
+    assert.deepEqual(readdirSync(join(directory, "theirs")), ["data"]);
+  });
+});
+
+test.run();
