@@ -1,9 +1,13 @@
 /** How much of its share the index uses. LMDB files never shrink, so pages in use are watched, before the file is full. */
 import type { BlockIndex } from "../index/block-index.js";
 
-/** Above this part of the share blocks are culled for the index's sake, above the other nothing more is stored. */
+/** Above the first part of the share blocks are culled for the index's sake, above the second nothing more is stored. */
 const PRESSED_PART = 0.75;
 const FULL_PART = 0.9;
+/** The same when the file has all but reached its share: then half of it has to be free pages, so that it need not grow. */
+const FILE_PART = 0.9;
+const PRESSED_PART_THEN = 0.4;
+const FULL_PART_THEN = 0.5;
 const LOOK_EVERY_MS = 50;
 /** What a change that is not committed yet may add, in bytes: a full entry, its key and its part of a page. */
 const CHANGE_BYTES = 256;
@@ -13,7 +17,7 @@ export class IndexGauge {
   readonly #bytesMax: number;
   readonly #otherBytes: () => number;
   readonly #now: () => number;
-  #committedBytes: number | undefined;
+  #committed: { readonly usedBytes: number; readonly fileBytes: number } | undefined;
   #lookedMs = 0;
 
   /** @param otherBytes what shares the index's part of the capacity: the ledger. */
@@ -35,24 +39,31 @@ export class IndexGauge {
   }
 
   pressed(): boolean {
-    return this.#usedBytes() > this.#bytesMax * PRESSED_PART;
+    const { usedBytes, fileBytes } = this.#look();
+    const part = fileBytes > this.#bytesMax * FILE_PART ? PRESSED_PART_THEN : PRESSED_PART;
+    return usedBytes > this.#bytesMax * part;
   }
 
   full(): boolean {
-    return this.#usedBytes() > this.#bytesMax * FULL_PART;
+    const { usedBytes, fileBytes } = this.#look();
+    const part = fileBytes > this.#bytesMax * FILE_PART ? FULL_PART_THEN : FULL_PART;
+    return usedBytes > this.#bytesMax * part;
   }
 
   /** After a wipe the old figures mean nothing. */
   reset(): void {
-    this.#committedBytes = undefined;
+    this.#committed = undefined;
   }
 
-  #usedBytes(): number {
+  #look(): { usedBytes: number; fileBytes: number } {
     const now = this.#now();
-    if (this.#committedBytes === undefined || now - this.#lookedMs >= LOOK_EVERY_MS) {
-      this.#committedBytes = this.#index().stats().usedBytes + this.#otherBytes();
+    if (this.#committed === undefined || now - this.#lookedMs >= LOOK_EVERY_MS) {
+      const { usedBytes, fileBytes } = this.#index().stats();
+      const otherBytes = this.#otherBytes();
+      this.#committed = { usedBytes: usedBytes + otherBytes, fileBytes: fileBytes + otherBytes };
       this.#lookedMs = now;
     }
-    return this.#committedBytes + this.#index().queuedChanges * CHANGE_BYTES;
+    const { usedBytes, fileBytes } = this.#committed;
+    return { usedBytes: usedBytes + this.#index().queuedChanges * CHANGE_BYTES, fileBytes };
   }
 }

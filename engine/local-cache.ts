@@ -25,7 +25,7 @@ import { FreeLists } from "./cull/free-lists.js";
 import { SlotLinks } from "./cull/linked-slots.js";
 import { LruPolicy } from "./cull/policy.js";
 import { Room } from "./cull/room.js";
-import { LocalVolume } from "./handles.js";
+import { LocalVolume } from "./volume-handle.js";
 import { Housekeeper } from "./housekeeper.js";
 import { IndexGauge } from "./index-gauge.js";
 import type { CacheLimits } from "./limits.js";

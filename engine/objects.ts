@@ -85,7 +85,9 @@ export class Objects {
   /** The file of these names if the index knows it. @throws {CacheError} E_ARGUMENT. */
   find(fs: NameBytes, volume: NameBytes, inode: NameBytes): ObjectState | undefined {
     const found = this.findVolume(fs, volume);
-    return found === undefined ? undefined : this.findIn(found, inode);
+    if (found !== undefined) return this.findIn(found, inode);
+    checkName("inode", inode);
+    return undefined;
   }
 
   /** The file of these names, known before or not. @throws {CacheError} E_ARGUMENT. */

@@ -61,7 +61,9 @@ export class Culler {
    * half of the headroom is gone and goes on until it is whole.
    */
   wanting(share: number): boolean {
-    const { free } = this.#parts;
+    const { free, table } = this.#parts;
+    // Slots that nobody has looked at yet will turn out free.
+    if (table.countOf(STATE.unknown) > 0) return false;
     const { headroomSlots, headroomPages } = this.#budget;
     const { waiters, headPages } = this.#demand;
     const growth = this.#parts.drive.allows(1, 1) ? this.#budget.growthPages() : 0;

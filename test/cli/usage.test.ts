@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import { forEachConcurrent } from "../../engine/origin/concurrent.js";
+import { buildProgram } from "../../cli/program.js";
 import { onlyLine, run, withDirectory } from "./run-cli.js";
 
 const test = suite("command line");
@@ -23,20 +24,29 @@ const COMMANDS = [
 const TAG = ["--fs", "f", "--volume", "v", "--inode", "i"];
 
 test("help of every command shows its options, the global ones and an example", async () => {
-  await Promise.all(
-    COMMANDS.map(async (command) => {
-      const { status, stdout, stderr } = await run([command, "--help"]);
-      assert.equal(status, 0, command);
-      assert.equal(stderr, "");
-      assert.match(stdout, new RegExp(`^Usage: tagcache ${command}`));
-      assert.match(stdout, /Global Options:[^]*--dir[^]*--socket/);
-      assert.match(stdout, new RegExp(`Example:\n.*tagcache ${command}`));
-    }),
-  );
-  const { status, stdout } = await run(["--help"]);
+  for (const command of COMMANDS) {
+    const help = helpOf(command);
+    assert.match(help, new RegExp(`^Usage: tagcache ${command}`));
+    assert.match(help, /Global Options:[^]*--dir[^]*--socket/);
+    assert.match(help, new RegExp(`Example:\n.*tagcache ${command}`));
+  }
+  const { status, stdout, stderr } = await run(["serve", "--help"]);
   assert.equal(status, 0);
-  for (const command of COMMANDS) assert.match(stdout, new RegExp(`^  ${command}\\b`, "m"));
+  assert.equal(stderr, "");
+  assert.equal(stdout, helpOf("serve"));
+  const overview = await run(["--help"]);
+  assert.equal(overview.status, 0);
+  for (const command of COMMANDS) assert.match(overview.stdout, new RegExp(`^  ${command}\\b`, "m"));
 });
+
+/** What --help prints, without a process of its own for each. */
+function helpOf(name: string): string {
+  let text = "";
+  const command = buildProgram().commands.find((candidate) => candidate.name() === name);
+  command?.configureOutput({ writeOut: (part) => (text += part) });
+  command?.outputHelp();
+  return text;
+}
 
 test("prints its version", async () => {
   const { status, stdout } = await run(["--version"]);

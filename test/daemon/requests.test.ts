@@ -98,7 +98,7 @@ requests("refuses wrong values by request, and goes on", async () => {
     assert.equal(handleAbsent, ["E_NOT_FOUND"]);
     assert.ok(
       codes.every((code) => code === "E_ARGUMENT"),
-      codes.join(),
+      JSON.stringify(codes),
     );
     for (const id of [100, 101]) assert.is((await raw.reply(id)).header["code"], "E_ARGUMENT");
   });

@@ -10,6 +10,7 @@ import type { BlockCache, CookieHandle, FileReadResult, VolumeHandle } from "../
 import type { OpenCacheOptions } from "../../engine/cache.js";
 import { CAPACITY_BYTES, MIB, bytesOf, expectSound, openAt, tagOf, withPlace } from "../support/temp-cache.js";
 
+const RUNS = 40;
 const FILES = 4;
 const BLOCKS = 6;
 const FILE_BYTES = BLOCKS * SLOT_BYTES;
@@ -363,7 +364,7 @@ model("with room for everything, nothing is ever missing and nothing wrong", asy
   const options = { capacityBytes: CAPACITY_BYTES };
   await fc.assert(
     fc.asyncProperty(steps, (all) => check(all, options, false)),
-    { numRuns: 40 },
+    { numRuns: RUNS, includeErrorInReport: true },
   );
 });
 
@@ -371,7 +372,7 @@ model("with 16 slots there are misses, and nothing wrong", async () => {
   const options = { capacityBytes: CAPACITY_BYTES, slotsMax: 16 };
   await fc.assert(
     fc.asyncProperty(steps, (all) => check(all, options, true)),
-    { numRuns: 40 },
+    { numRuns: RUNS, includeErrorInReport: true },
   );
 });
 
@@ -379,7 +380,7 @@ model("with 4 MiB there are misses, and nothing wrong", async () => {
   const options = { capacityBytes: 4 * MIB };
   await fc.assert(
     fc.asyncProperty(steps, (all) => check(all, options, true)),
-    { numRuns: 40 },
+    { numRuns: RUNS, includeErrorInReport: true },
   );
 });
 

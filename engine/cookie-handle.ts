@@ -1,0 +1,183 @@
+/** Cookie handles of the library: coherency data, size and byte ranges of a file. The blocks behind them: blocks.ts. */
+import { CacheError } from "../index/core/errors.js";
+import { SLOT_BYTES } from "../index/core/layout.js";
+import { type NameBytes, nameBuffer } from "../index/core/names.js";
+import {
+  type AcquireCookieOptions,
+  type AcquireOutcome,
+  type BypassReason,
+  type ByteRange,
+  type CookieHandle,
+  type FileReadResult,
+  type FileWriteResult,
+  READ_BYTES_MAX,
+  WRITE_BYTES_MAX,
+} from "./api.js";
+import type { Life } from "./blocks.js";
+import { BLOCK_BYTES, type Piece, addRange, bytesBeforeEnd, piecesOf } from "./file-ranges.js";
+import { checkRange, coherencyOf, outcomeOf, sizeOf } from "./handle-arguments.js";
+import type { ObjectState, VolumeState } from "./objects.js";
+import type { HandleParts } from "./volume-handle.js";
+
+/** What a cookie needs of its volume's handle. */
+interface Holder {
+  /** @throws {CacheError} E_CLOSED, E_STALE. */
+  check(): void;
+}
+
+export class LocalCookie implements CookieHandle {
+  readonly outcome: AcquireOutcome;
+  readonly #parts: HandleParts;
+  readonly #volume: Holder;
+  readonly #state: ObjectState;
+  readonly #life: Life;
+  #held = true;
+
+  private constructor(parts: HandleParts, volume: Holder, state: ObjectState, outcome: AcquireOutcome) {
+    this.#parts = parts;
+    this.#volume = volume;
+    this.#state = state;
+    this.#life = parts.blocks.life;
+    this.outcome = outcome;
+    state.users += 1;
+  }
+
+  /** Another size is a mismatch like other coherency data: the content may be that of another file. */
+  static async acquire(
+    parts: HandleParts,
+    volume: Holder,
+    volumeState: VolumeState,
+    inode: NameBytes,
+    options: AcquireCookieOptions,
+  ): Promise<LocalCookie> {
+    const coherency = coherencyOf(options.coherency);
+    const sizeBytes = sizeOf(options.sizeBytes);
+    const { objects, index } = parts.blocks.life;
+    const state = objects.obtainIn(volumeState, inode);
+    const resized = state.recorded && sizeBytes !== undefined && sizeBytes !== state.sizeBytes;
+    const outcome = resized ? "invalidated" : outcomeOf(state, coherency);
+    const handle = new LocalCookie(parts, volume, state, outcome);
+    if (outcome === "found") return handle;
+    state.coherency = coherency ?? state.coherency;
+    state.sizeBytes = sizeBytes ?? state.sizeBytes;
+    if (outcome === "invalidated") {
+      handle.#raiseStamp();
+      await index.committed();
+    } else {
+      objects.record(state);
+      parts.housekeeper.noteLeft(state.id);
+    }
+    return handle;
+  }
+
+  get sizeBytes(): bigint {
+    return this.#state.sizeBytes;
+  }
+
+  async read(offsetBytes: bigint, lengthBytes: number): Promise<FileReadResult> {
+    const refused = this.#check();
+    checkRange("read", offsetBytes, lengthBytes, READ_BYTES_MAX);
+    const length = bytesBeforeEnd(offsetBytes, lengthBytes, this.#state.sizeBytes);
+    const bytes = Buffer.allocUnsafe(length);
+    if (refused !== undefined) {
+      return {
+        bytes: bytes.fill(0),
+        missing: length === 0 ? [] : [{ offsetBytes, lengthBytes: length }],
+        bypass: refused,
+      };
+    }
+    const missing: ByteRange[] = [];
+    let bypass: BypassReason | undefined;
+    const pieces = piecesOf(offsetBytes, length);
+    const answers = await Promise.all(
+      pieces.map(async (piece) => {
+        const span = { offsetBytes: piece.within, lengthBytes: piece.lengthBytes };
+        const target = bytes.subarray(piece.at, piece.at + piece.lengthBytes);
+        return this.#parts.blocks.read(this.#state, piece.block, span, target);
+      }),
+    );
+    for (const [place, answer] of answers.entries()) {
+      const piece = pieces[place] as Piece;
+      if (answer.kind === "bypass") bypass = answer.reason;
+      const got = answer.kind === "hit" ? answer.bytes.length : 0;
+      if (got === piece.lengthBytes) continue;
+      bytes.fill(0, piece.at + got, piece.at + piece.lengthBytes);
+      addRange(missing, offsetBytes + BigInt(piece.at + got), piece.lengthBytes - got);
+    }
+    return { bytes, missing, ...(bypass !== undefined && { bypass }) };
+  }
+
+  async write(offsetBytes: bigint, bytes: Uint8Array): Promise<FileWriteResult> {
+    const refused = this.#check();
+    checkRange("write", offsetBytes, bytes.length, WRITE_BYTES_MAX);
+    if (refused !== undefined) return { stored: [], bypass: refused };
+    const source = nameBuffer(bytes);
+    const { sizeBytes } = this.#state;
+    const pieces = piecesOf(offsetBytes, bytesBeforeEnd(offsetBytes, bytes.length, sizeBytes)).filter(
+      (piece) => {
+        const start = BigInt(piece.block) * BLOCK_BYTES;
+        const wholeBytes = Math.min(SLOT_BYTES, Number(sizeBytes - start));
+        return piece.within === 0 && piece.lengthBytes === wholeBytes;
+      },
+    );
+    const stored: ByteRange[] = [];
+    let bypass: BypassReason | undefined;
+    const answers = await Promise.all(
+      pieces.map((piece) =>
+        this.#parts.blocks.store(
+          this.#state,
+          piece.block,
+          source.subarray(piece.at, piece.at + piece.lengthBytes),
+        ),
+      ),
+    );
+    for (const [place, answer] of answers.entries()) {
+      const piece = pieces[place] as Piece;
+      if (answer.kind === "bypass") bypass = answer.reason;
+      else addRange(stored, offsetBytes + BigInt(piece.at), piece.lengthBytes);
+    }
+    return { stored, ...(bypass !== undefined && { bypass }) };
+  }
+
+  async invalidate(options: AcquireCookieOptions = {}): Promise<void> {
+    this.#check();
+    const coherency = coherencyOf(options.coherency);
+    const sizeBytes = sizeOf(options.sizeBytes);
+    this.#state.coherency = coherency ?? this.#state.coherency;
+    this.#state.sizeBytes = sizeBytes ?? this.#state.sizeBytes;
+    this.#raiseStamp();
+    await this.#life.index.committed();
+  }
+
+  async relinquish(
+    options: { readonly coherency?: Uint8Array; readonly retire?: boolean } = {},
+  ): Promise<void> {
+    this.#check();
+    const coherency = coherencyOf(options.coherency);
+    this.#held = false;
+    this.#state.users -= 1;
+    if (coherency !== undefined) this.#state.coherency = coherency;
+    if (options.retire === true) {
+      this.#state.stamp = this.#parts.takeSequence();
+      if (this.#state.recorded)
+        this.#life.objects.removeRecord({ volumeId: this.#state.volume.id, inode: this.#state.inode });
+      this.#parts.housekeeper.reclaimObject(this.#state.volume.id, this.#state.id, this.#state.stamp);
+      await this.#life.index.committed();
+    } else if (coherency !== undefined) this.#life.objects.record(this.#state);
+  }
+
+  #check(): BypassReason | undefined {
+    if (!this.#held) {
+      this.#parts.admit();
+      throw new CacheError("E_CLOSED", "Cannot use the cookie: its handle was relinquished");
+    }
+    this.#volume.check();
+    return this.#parts.admit();
+  }
+
+  #raiseStamp(): void {
+    this.#state.stamp = this.#parts.takeSequence();
+    this.#life.objects.record(this.#state);
+    this.#parts.housekeeper.reclaimObject(this.#state.volume.id, this.#state.id, this.#state.stamp);
+  }
+}

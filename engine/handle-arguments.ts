@@ -1,0 +1,49 @@
+/** What callers of handles pass: checked, copied where it is kept. */
+import { CacheError } from "../index/core/errors.js";
+import { COHERENCY_BYTES_MAX } from "../index/core/layout.js";
+import type { AcquireOutcome } from "./api.js";
+
+export const FILE_BYTES_MAX = 2n ** 63n - 1n;
+
+/** How an acquire finds a volume or file. */
+export function outcomeOf(
+  state: { recorded: boolean; coherency: Buffer },
+  coherency: Buffer | undefined,
+): AcquireOutcome {
+  if (!state.recorded) return "created";
+  return coherency === undefined || coherency.equals(state.coherency) ? "found" : "invalidated";
+}
+
+/** A copy. @throws {CacheError} E_ARGUMENT beyond COHERENCY_BYTES_MAX. */
+export function coherencyOf(coherency: Uint8Array | undefined): Buffer | undefined {
+  if (coherency === undefined) return undefined;
+  if (coherency.length > COHERENCY_BYTES_MAX) {
+    const message = `Cannot use coherency data: it has ${coherency.length} bytes, want at most ${COHERENCY_BYTES_MAX}`;
+    throw new CacheError("E_ARGUMENT", message);
+  }
+  return Buffer.from(coherency);
+}
+
+/** @throws {CacheError} E_ARGUMENT beyond 2^63 - 1. */
+export function sizeOf(sizeBytes: bigint | undefined): bigint | undefined {
+  if (sizeBytes === undefined || (sizeBytes >= 0n && sizeBytes <= FILE_BYTES_MAX)) return sizeBytes;
+  throw new CacheError("E_ARGUMENT", `Cannot use a file of ${sizeBytes} bytes: want 0 to 2^63 - 1`);
+}
+
+/** @throws {CacheError} E_ARGUMENT. */
+export function checkRange(
+  action: string,
+  offsetBytes: bigint,
+  lengthBytes: number,
+  lengthMax: number,
+): void {
+  if (offsetBytes < 0n || offsetBytes > FILE_BYTES_MAX) {
+    throw new CacheError(
+      "E_ARGUMENT",
+      `Cannot ${action} at ${offsetBytes}: want an offset from 0 to 2^63 - 1`,
+    );
+  }
+  if (!Number.isSafeInteger(lengthBytes) || lengthBytes < 0 || lengthBytes > lengthMax) {
+    throw new CacheError("E_ARGUMENT", `Cannot ${action} ${lengthBytes} bytes: want 0 to ${lengthMax}`);
+  }
+}

@@ -1,0 +1,98 @@
+/** Volume handles of the library: names and coherency data of a volume. */
+import { CacheError } from "../index/core/errors.js";
+import type { NameBytes } from "../index/core/names.js";
+import type {
+  AcquireCookieOptions,
+  AcquireOutcome,
+  AcquireVolumeOptions,
+  BypassReason,
+  CookieHandle,
+  VolumeHandle,
+} from "./api.js";
+import type { Blocks, Life } from "./blocks.js";
+import { LocalCookie } from "./cookie-handle.js";
+import { coherencyOf, outcomeOf } from "./handle-arguments.js";
+import type { Housekeeper } from "./housekeeper.js";
+import type { VolumeState } from "./objects.js";
+
+export interface HandleParts {
+  readonly blocks: Blocks;
+  readonly housekeeper: Housekeeper;
+  readonly takeSequence: () => number;
+  /** Throws E_CLOSED once the cache is closed; a reason while it takes no work. */
+  readonly admit: () => BypassReason | undefined;
+}
+
+export class LocalVolume implements VolumeHandle {
+  readonly outcome: AcquireOutcome;
+  readonly #parts: HandleParts;
+  readonly #state: VolumeState;
+  readonly #life: Life;
+  #held = true;
+
+  private constructor(parts: HandleParts, state: VolumeState, outcome: AcquireOutcome) {
+    this.#parts = parts;
+    this.#state = state;
+    this.#life = parts.blocks.life;
+    this.outcome = outcome;
+    state.users += 1;
+  }
+
+  /** Finds or makes the volume and settles its coherency data; a mismatch is committed before this resolves. */
+  static async acquire(
+    parts: HandleParts,
+    fs: NameBytes,
+    volume: NameBytes,
+    options: AcquireVolumeOptions,
+  ): Promise<LocalVolume> {
+    const coherency = coherencyOf(options.coherency);
+    const { objects, index } = parts.blocks.life;
+    const state = objects.obtainVolume(fs, volume);
+    const outcome = outcomeOf(state, coherency);
+    const handle = new LocalVolume(parts, state, outcome);
+    if (outcome === "found") return handle;
+    state.coherency = coherency ?? state.coherency;
+    if (outcome === "invalidated") handle.#raiseStamp();
+    else objects.recordVolume(state);
+    if (outcome === "invalidated") await index.committed();
+    return handle;
+  }
+
+  async acquireCookie(inode: NameBytes, options: AcquireCookieOptions = {}): Promise<CookieHandle> {
+    this.check();
+    return LocalCookie.acquire(this.#parts, this, this.#state, inode, options);
+  }
+
+  async invalidate(): Promise<void> {
+    this.check();
+    this.#raiseStamp();
+    await this.#life.index.committed();
+  }
+
+  async relinquish(
+    options: { readonly coherency?: Uint8Array; readonly invalidate?: boolean } = {},
+  ): Promise<void> {
+    this.check();
+    const coherency = coherencyOf(options.coherency);
+    this.#held = false;
+    this.#state.users -= 1;
+    if (coherency !== undefined) this.#state.coherency = coherency;
+    if (options.invalidate === true) this.#raiseStamp();
+    else if (coherency !== undefined) this.#life.objects.recordVolume(this.#state);
+    if (options.invalidate === true) await this.#life.index.committed();
+  }
+
+  /** @throws {CacheError} E_CLOSED, E_STALE. */
+  check(): void {
+    this.#parts.admit();
+    if (!this.#held) throw new CacheError("E_CLOSED", "Cannot use the volume: its handle was relinquished");
+    if (this.#life !== this.#parts.blocks.life)
+      throw new CacheError("E_STALE", "Cannot use the volume: the cache was wiped");
+  }
+
+  #raiseStamp(): void {
+    this.#state.stamp = this.#parts.takeSequence();
+    this.#life.objects.recordVolume(this.#state);
+    this.#parts.housekeeper.reclaimVolume(this.#state.id, this.#state.stamp);
+  }
+}
