@@ -34,6 +34,7 @@ export class BlockWriter {
     const sequence = this.#parts.takeSequence();
     const life = this.#blocks.life;
     object.users += 1;
+    object.fills += 1;
     this.#blocks.began();
     try {
       await this.#parts.writeBack.admit();
@@ -47,6 +48,8 @@ export class BlockWriter {
       return this.#parts.counters.bypass("io-error");
     } finally {
       object.users -= 1;
+      object.fills -= 1;
+      if (object.fills === 0) object.floors = undefined;
       this.#blocks.ended();
     }
   }
@@ -72,6 +75,11 @@ export class BlockWriter {
       room.giveBack(slot);
       return counters.bypass("stale");
     }
+    // Calls on one block take effect in their order: this one counts as replaced or removed already.
+    if (sequence < (object.floors?.get(block) ?? 0)) {
+      room.giveBack(slot);
+      return STORED;
+    }
     const pages = pagesOf(bytes.length);
     await this.#publish(object, block, {
       version: 1,
@@ -95,6 +103,7 @@ export class BlockWriter {
     const old = object.recorded ? this.#blocks.entryOf(object.id, block) : undefined;
     if (!object.recorded) objects.record(object);
     if (old !== undefined) this.#blocks.drop(object.id, block, old);
+    if (object.fills > 1) (object.floors ??= new Map()).set(block, entry.sequence);
     index.putEntry(object.id, block, entry);
     room.settle(entry.slot, object.id, block, entry.validBytes);
     this.#parts.counters.puts += 1;

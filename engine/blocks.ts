@@ -97,8 +97,9 @@ export class Blocks {
     return this.#writer.store(object, block, bytes);
   }
 
-  /** Drops a block; resolves after its commit. */
+  /** Drops a block, and keeps what is being stored under it from being published; resolves after its commit. */
   async remove(object: ObjectState, block: number): Promise<boolean> {
+    if (object.fills > 0) (object.floors ??= new Map()).set(block, this.#parts.takeSequence());
     const entry = this.current(object, block);
     if (entry === undefined) return false;
     this.drop(object.id, block, entry);

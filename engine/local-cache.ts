@@ -298,6 +298,7 @@ export class LocalCache implements BlockCache {
     const epoch = life.epoch + 1;
     await state.ledger.setMark({ ...state.ledger.mark, state: "unclean" }, { epoch });
     await life.index.close();
+    await this.#removing; // it would take the new index for an old one
     const index = createIndex(state.paths, state.cacheId, epoch);
     for (let slot = 0; slot < this.#table.numbers; slot += 1) {
       if (this.#table.stateOf(slot) !== STATE.used) continue;
@@ -312,7 +313,7 @@ export class LocalCache implements BlockCache {
     this.#housekeeper.resume();
     this.#discovery = this.#newDiscovery();
     this.#discovery.start();
-    this.#removing = this.#removing.then(() => removeOldIndexes(state.paths, epoch, log));
+    this.#removing = removeOldIndexes(state.paths, epoch, log);
     log("info", "wiped on request", { epoch });
   }
 

@@ -45,6 +45,10 @@ export class ObjectState {
   recorded = false;
   /** Handles and fills under way. */
   users = 0;
+  /** Fills under way. */
+  fills = 0;
+  /** Blocks that were stored or removed while fills were under way, and the number of that: older fills come too late. */
+  floors: Map<number, number> | undefined;
 
   constructor(id: number, volume: VolumeState, inode: Buffer) {
     this.id = id;

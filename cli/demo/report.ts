@@ -95,7 +95,12 @@ export function findingsLines(findings: DemoFindings): string[] {
 }
 
 function table(rows: [string, string][]): string {
-  const drawn = new Table({ style: { head: [], border: [] }, colAligns: ["left", "right"] });
+  const betweenRows = { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" };
+  const drawn = new Table({
+    chars: betweenRows,
+    style: { head: [], border: [] },
+    colAligns: ["left", "right"],
+  });
   drawn.push(...rows);
   return drawn.toString();
 }

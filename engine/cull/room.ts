@@ -122,10 +122,11 @@ export class Room {
 
   /** Takes a slot that is filling or leaving out of use: after trouble, or because its file is gone. */
   setAside(slot: number, state: typeof STATE.quarantined | typeof STATE.retired): void {
-    const { table, files } = this.#parts;
+    const { table, files, writeBack } = this.#parts;
     const leaving = table.stateOf(slot) === STATE.leaving;
     table.move(slot, table.stateOf(slot), state);
     files.forget(slot);
+    writeBack.forget(slot); // no entry will name these bytes, so a clean stop can do without them
     if (state === STATE.retired && !leaving) table.setPages(slot, 0);
     this.#kickForWaiters();
   }

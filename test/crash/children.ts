@@ -24,12 +24,18 @@ export class Child {
   readonly #messages: Message[] = [];
   readonly #exited: Promise<void>;
   #stderr = "";
+  #gone = false;
   #wake: (() => void) | undefined;
 
   constructor(place: string, args: readonly string[] = []) {
     const { script, flags } = program(place);
     this.process = fork(script, args, { execArgv: flags, stdio: ["ignore", "ignore", "pipe", "ipc"] });
-    this.#exited = once(this.process, "exit").then(() => this.#wake?.());
+    // What the child said last may come in after the news of its end.
+    const silent = once(this.process, "disconnect");
+    this.#exited = Promise.all([once(this.process, "exit"), silent]).then(() => {
+      this.#gone = true;
+      this.#wake?.();
+    });
     this.process.on("error", () => undefined); // a message to a child that was just killed
     this.process.stderr?.on("data", (bytes: Buffer) => {
       this.#stderr += bytes.toString();
@@ -64,13 +70,20 @@ export class Child {
       if (found !== undefined) return found;
       const failed = this.#messages.find((message) => message.said === "failed");
       if (failed !== undefined) throw new Error(`The child failed: ${String(failed["error"])}`);
-      if (this.ended) {
+      if (this.#gone) {
         throw new Error(`The child ended (${this.process.exitCode ?? this.process.signalCode}): ${this.#stderr}`);
       }
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
+  }
+
+  /** Whether the child says this before it ends. Fails when it says `failed`. */
+  async getsTo(said: string): Promise<boolean> {
+    await Promise.race([this.says(said), this.#exited]).catch(() => undefined);
+    if (!this.hasSaid(said) && this.hasSaid("failed")) await this.says(said);
+    return this.hasSaid(said);
   }
 
   /** Resolves when the child is gone, with its exit status, or null after a signal. */

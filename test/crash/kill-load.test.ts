@@ -20,7 +20,7 @@ import type { Order } from "./worker.js";
 
 const killLoad = suite("kills under load");
 const KILLS = 25;
-const DELAY_MS_MAX = 350;
+const DELAY_MS_MAX = 250;
 
 /** Kills a child in the middle of its load. @returns the epoch it worked in. */
 async function killUnderLoad(child: Child, directory: string, seed: number): Promise<number> {
@@ -29,7 +29,7 @@ async function killUnderLoad(child: Child, directory: string, seed: number): Pro
   const { epoch, kind } = await child.says("opened");
   assert.ok(kind === "new" || kind === "clean", `the start before was ${String(kind)}`);
   await new Promise<void>((resolve) => setTimeout(resolve, between(random, 0, DELAY_MS_MAX)));
-  assert.ok(!child.hasSaid("failed"), JSON.stringify(await child.says("failed").catch(String)));
+  if (child.hasSaid("failed")) await child.says("failed and not killed"); // throws what the child said
   await child.kill();
   return Number(epoch);
 }

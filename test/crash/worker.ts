@@ -27,6 +27,8 @@ export interface Order {
   readonly slotsMax: number;
   /** Counted from `go` for tasks that wait for it, else from the start. */
   readonly dieAtCall?: number;
+  /** Kills itself in the turn in which the last step resolves. */
+  readonly dieWhenDone?: boolean;
 }
 
 /** Calls that change something or order a change; named as node:fs does. */
@@ -98,6 +100,7 @@ async function obey(order: Order): Promise<void> {
   arm();
   if (task === "close") await cache.close();
   else await cache.wipe();
+  if (order.dieWhenDone === true) process.kill(process.pid, "SIGKILL");
   say(task === "close" ? "closed" : "wiped", { calls });
 }
 
