@@ -24,7 +24,7 @@ export interface Tag {
  * - `drive-full`: the drive has too little room or too few inodes left;
  * - `index-full`: the index has used up its share of the capacity;
  * - `io-error`: the drive failed;
- * - `stale`: the content was invalidated while it was being stored;
+ * - `stale`: the content was invalidated while it was being stored, or belongs to another version than the handle;
  * - `overload`: a queue is at its limit;
  * - `closing`: the cache is being closed or wiped;
  * - `timeout`: the daemon did not answer within the client's deadline;
@@ -98,8 +98,8 @@ export interface AcquireCookieOptions {
 export type AcquireOutcome = "found" | "created" | "invalidated";
 
 /**
- * A handle on (fs, volume), as fscache's volume. Several handles on one volume may be held at a time; the coherency
- * data of the last acquire stands.
+ * A handle on (fs, volume), as fscache's volume. Several handles on one volume may be held at a time. The coherency
+ * data of the last acquire stands: reads and writes through handles that were acquired with other data answer `stale`.
  */
 export interface VolumeHandle {
   readonly outcome: AcquireOutcome;
@@ -110,7 +110,7 @@ export interface VolumeHandle {
   relinquish(options?: { readonly coherency?: Uint8Array; readonly invalidate?: boolean }): Promise<void>;
 }
 
-/** A handle on (fs, volume, inode), as fscache's cookie. Its blocks are those that a Tag with the same names means. */
+/** A handle on (fs, volume, inode), as fscache's cookie; what a volume handle says of coherency data holds here too. Its blocks are those that a Tag with the same names means. */
 export interface CookieHandle {
   readonly outcome: AcquireOutcome;
   /** Size of the file as this handle knows it. */

@@ -21,6 +21,7 @@ import type { HandleParts } from "./volume-handle.js";
 
 /** What a cookie needs of its volume's handle. */
 interface Holder {
+  readonly stale: boolean;
   /** @throws {CacheError} E_CLOSED, E_STALE. */
   check(): void;
 }
@@ -31,6 +32,7 @@ export class LocalCookie implements CookieHandle {
   readonly #volume: Holder;
   readonly #state: ObjectState;
   readonly #life: Life;
+  #revision: number;
   #held = true;
 
   private constructor(parts: HandleParts, volume: Holder, state: ObjectState, outcome: AcquireOutcome) {
@@ -38,6 +40,8 @@ export class LocalCookie implements CookieHandle {
     this.#volume = volume;
     this.#state = state;
     this.#life = parts.blocks.life;
+    if (outcome === "invalidated") state.revision += 1;
+    this.#revision = state.revision;
     this.outcome = outcome;
     state.users += 1;
   }
@@ -145,6 +149,11 @@ export class LocalCookie implements CookieHandle {
     const sizeBytes = sizeOf(options.sizeBytes);
     this.#state.coherency = coherency ?? this.#state.coherency;
     this.#state.sizeBytes = sizeBytes ?? this.#state.sizeBytes;
+    // What other handles were acquired with no longer holds if there is something new in its place.
+    if (coherency !== undefined || sizeBytes !== undefined) {
+      this.#state.revision += 1;
+      this.#revision = this.#state.revision;
+    }
     this.#raiseStamp();
     await this.#life.index.committed();
   }
@@ -156,14 +165,15 @@ export class LocalCookie implements CookieHandle {
     const coherency = coherencyOf(options.coherency);
     this.#held = false;
     this.#state.users -= 1;
-    if (coherency !== undefined) this.#state.coherency = coherency;
+    const kept = this.#stale ? undefined : coherency;
+    if (kept !== undefined) this.#state.coherency = kept;
     if (options.retire === true) {
       this.#state.stamp = this.#parts.takeSequence();
       if (this.#state.recorded)
         this.#life.objects.removeRecord({ volumeId: this.#state.volume.id, inode: this.#state.inode });
       this.#parts.housekeeper.reclaimObject(this.#state.volume.id, this.#state.id, this.#state.stamp);
       await this.#life.index.committed();
-    } else if (coherency !== undefined) this.#life.objects.record(this.#state);
+    } else if (kept !== undefined) this.#life.objects.record(this.#state);
   }
 
   #check(): BypassReason | undefined {
@@ -172,7 +182,12 @@ export class LocalCookie implements CookieHandle {
       throw new CacheError("E_CLOSED", "Cannot use the cookie: its handle was relinquished");
     }
     this.#volume.check();
-    return this.#parts.admit();
+    return this.#parts.admit() ?? (this.#stale ? "stale" : undefined);
+  }
+
+  /** Somebody acquired the file or its volume with other coherency data: this handle's version is gone. */
+  get #stale(): boolean {
+    return this.#revision !== this.#state.revision || this.#volume.stale;
   }
 
   #raiseStamp(): void {

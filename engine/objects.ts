@@ -22,6 +22,8 @@ export class VolumeState {
   coherency: Buffer = EMPTY;
   /** Content with a lower sequence number does not exist. */
   stamp = 0;
+  /** Raised when other coherency data takes the place of what handles were acquired with. */
+  revision = 0;
   /** The index has a record of it. */
   recorded = false;
   /** Handles and loaded objects. */
@@ -42,6 +44,8 @@ export class ObjectState {
   coherency: Buffer = EMPTY;
   sizeBytes = 0n;
   stamp = 0;
+  /** Raised when other coherency data takes the place of what handles were acquired with. */
+  revision = 0;
   recorded = false;
   /** Handles and fills under way. */
   users = 0;

@@ -28,12 +28,15 @@ export class LocalVolume implements VolumeHandle {
   readonly #parts: HandleParts;
   readonly #state: VolumeState;
   readonly #life: Life;
+  readonly #revision: number;
   #held = true;
 
   private constructor(parts: HandleParts, state: VolumeState, outcome: AcquireOutcome) {
     this.#parts = parts;
     this.#state = state;
     this.#life = parts.blocks.life;
+    if (outcome === "invalidated") state.revision += 1;
+    this.#revision = state.revision;
     this.outcome = outcome;
     state.users += 1;
   }
@@ -76,10 +79,16 @@ export class LocalVolume implements VolumeHandle {
     const coherency = coherencyOf(options.coherency);
     this.#held = false;
     this.#state.users -= 1;
-    if (coherency !== undefined) this.#state.coherency = coherency;
+    const kept = this.stale ? undefined : coherency;
+    if (kept !== undefined) this.#state.coherency = kept;
     if (options.invalidate === true) this.#raiseStamp();
-    else if (coherency !== undefined) this.#life.objects.recordVolume(this.#state);
+    else if (kept !== undefined) this.#life.objects.recordVolume(this.#state);
     if (options.invalidate === true) await this.#life.index.committed();
+  }
+
+  /** Somebody acquired the volume with other coherency data: what this handle's owner reads and writes is of another version. */
+  get stale(): boolean {
+    return this.#revision !== this.#state.revision;
   }
 
   /** @throws {CacheError} E_CLOSED, E_STALE. */

@@ -74,6 +74,22 @@ export function handleTests(check: Check): void {
     assert.ok((await again.read(0n, 20)).bytes.equals(bytesOf(2, 20)));
   });
 
+  check("keeps a handle of an older version from reading and writing", async (cache) => {
+    const volume = await cache.acquireVolume("nfs", "volume", { coherency: VERSION_1 });
+    const older = await volume.acquireCookie("file", { coherency: VERSION_1, sizeBytes: 10n });
+    const newer = await volume.acquireCookie("file", { coherency: VERSION_2, sizeBytes: 10n });
+    assert.equal(await older.write(0n, bytesOf(1, 10)), { stored: [], bypass: "stale" });
+    assert.equal((await newer.read(0n, 10)).missing, [{ offsetBytes: 0n, lengthBytes: 10 }]);
+    await newer.write(0n, bytesOf(2, 10));
+    const read = await older.read(0n, 10);
+    assert.is(read.bypass, "stale");
+    assert.equal(read.missing, [{ offsetBytes: 0n, lengthBytes: 10 }]);
+    await older.relinquish({ coherency: VERSION_1 });
+    assert.is((await volume.acquireCookie("file", { coherency: VERSION_2 })).outcome, "found");
+    await cache.acquireVolume("nfs", "volume", { coherency: VERSION_2 });
+    assert.equal(await newer.write(0n, bytesOf(2, 10)), { stored: [], bypass: "stale" });
+  });
+
   check("relinquishes a file: kept, with new coherency data, retired", async (cache) => {
     const volume = await cache.acquireVolume("nfs", "volume");
     const first = await volume.acquireCookie("file", { coherency: VERSION_1, sizeBytes: 10n });

@@ -38,11 +38,13 @@ const EMPTY = Buffer.alloc(0);
 
 interface VolumeModel {
   coherency: Buffer;
+  revision: number;
   readonly files: Map<string, FileModel>;
 }
 
 interface FileModel {
   coherency: Buffer;
+  revision: number;
   sizeBytes: bigint;
   readonly blocks: Map<number, Buffer>;
 }
@@ -180,6 +182,7 @@ class MemoryVolume implements VolumeHandle {
   readonly cache: MemoryCache;
   readonly model: VolumeModel;
   readonly #life: Life;
+  readonly #revision: number;
   #held = true;
 
   constructor(cache: MemoryCache, model: VolumeModel, outcome: AcquireOutcome) {
@@ -187,6 +190,12 @@ class MemoryVolume implements VolumeHandle {
     this.model = model;
     this.outcome = outcome;
     this.#life = cache.life;
+    if (outcome === "invalidated") model.revision += 1;
+    this.#revision = model.revision;
+  }
+
+  get stale(): boolean {
+    return this.#revision !== this.model.revision;
   }
 
   /** @throws {CacheError} E_CLOSED, E_STALE. */
@@ -226,7 +235,8 @@ class MemoryVolume implements VolumeHandle {
     await this.cache.enter("relinquishVolume");
     checkCoherency(options?.coherency);
     this.#held = false;
-    if (options?.coherency !== undefined) this.model.coherency = Buffer.from(options.coherency);
+    if (options?.coherency !== undefined && !this.stale)
+      this.model.coherency = Buffer.from(options.coherency);
     if (options?.invalidate === true) for (const file of this.model.files.values()) file.blocks.clear();
   }
 }
@@ -236,6 +246,7 @@ class MemoryCookie implements CookieHandle {
   readonly #volume: MemoryVolume;
   readonly #file: FileModel;
   readonly #key: string;
+  #revision: number;
   #held = true;
 
   constructor(volume: MemoryVolume, found: { file: FileModel; key: string; outcome: AcquireOutcome }) {
@@ -243,6 +254,8 @@ class MemoryCookie implements CookieHandle {
     this.#file = found.file;
     this.#key = found.key;
     this.outcome = found.outcome;
+    if (found.outcome === "invalidated") found.file.revision += 1;
+    this.#revision = found.file.revision;
   }
 
   get sizeBytes(): bigint {
@@ -255,6 +268,10 @@ class MemoryCookie implements CookieHandle {
     checkRead(offsetBytes, lengthBytes);
     const bytes = Buffer.alloc(this.#cut(offsetBytes, lengthBytes));
     const missing: ByteRange[] = [];
+    if (this.#stale) {
+      add(missing, offsetBytes, bytes.length);
+      return { bytes, missing, bypass: "stale" };
+    }
     for (const { at, block, within, pieceBytes } of piecesOf(offsetBytes, bytes.length)) {
       const found = this.#file.blocks.get(block)?.subarray(within, within + pieceBytes) ?? EMPTY;
       bytes.set(found, at);
@@ -268,6 +285,7 @@ class MemoryCookie implements CookieHandle {
     await this.#volume.cache.enter("write");
     checkWrite(offsetBytes, bytes);
     const stored: ByteRange[] = [];
+    if (this.#stale) return { stored, bypass: "stale" };
     for (const { at, block, within, pieceBytes } of piecesOf(
       offsetBytes,
       this.#cut(offsetBytes, bytes.length),
@@ -289,6 +307,9 @@ class MemoryCookie implements CookieHandle {
     this.#file.blocks.clear();
     this.#file.sizeBytes = options?.sizeBytes ?? this.#file.sizeBytes;
     if (options?.coherency !== undefined) this.#file.coherency = Buffer.from(options.coherency);
+    if (options?.coherency === undefined && options?.sizeBytes === undefined) return;
+    this.#file.revision += 1;
+    this.#revision = this.#file.revision;
   }
 
   async relinquish(options?: { readonly coherency?: Uint8Array; readonly retire?: boolean }): Promise<void> {
@@ -296,7 +317,8 @@ class MemoryCookie implements CookieHandle {
     await this.#volume.cache.enter("relinquishCookie");
     checkCoherency(options?.coherency);
     this.#held = false;
-    if (options?.coherency !== undefined) this.#file.coherency = Buffer.from(options.coherency);
+    if (options?.coherency !== undefined && !this.#stale)
+      this.#file.coherency = Buffer.from(options.coherency);
     if (options?.retire !== true) return;
     this.#file.blocks.clear();
     this.#volume.model.files.delete(this.#key);
@@ -305,6 +327,10 @@ class MemoryCookie implements CookieHandle {
   #check(): void {
     this.#volume.check();
     if (!this.#held) throw new CacheError("E_CLOSED", "Cannot use the cookie: it was relinquished");
+  }
+
+  get #stale(): boolean {
+    return this.#revision !== this.#file.revision || this.#volume.stale;
   }
 
   #cut(offsetBytes: bigint, lengthBytes: number): number {
@@ -362,9 +388,9 @@ function obtain<Value>(map: Map<string, Value>, key: string, make: () => Value):
 }
 
 function newVolume(): VolumeModel {
-  return { coherency: EMPTY, files: new Map() };
+  return { coherency: EMPTY, revision: 0, files: new Map() };
 }
 
 function newFile(): FileModel {
-  return { coherency: EMPTY, sizeBytes: 0n, blocks: new Map() };
+  return { coherency: EMPTY, revision: 0, sizeBytes: 0n, blocks: new Map() };
 }
