@@ -27,6 +27,7 @@ export class BlockReader {
   readonly #blocks: Blocks;
   /** Whole groups that are read for a part of them, on the spot. */
   readonly #scratch = Buffer.allocUnsafeSlow(SLOT_BYTES);
+  readonly #scratchGroup = this.#scratch.subarray(0, GROUP_BYTES);
 
   constructor(parts: BlockParts, blocks: Blocks) {
     this.#parts = parts;
@@ -69,11 +70,15 @@ export class BlockReader {
   /** From the reading to the copying nothing else may run: the scratch buffer is shared. */
   #readOnTheSpot(plan: ReadPlan, target: Buffer): boolean {
     const { files, hot, now } = this.#parts;
-    const bytes = plan.wholeGroups ? target : this.#scratch.subarray(0, plan.lengthBytes);
+    const bytes = plan.wholeGroups ? target : this.#scratchOf(plan.lengthBytes);
     const beganMs = now();
     files.readSync(plan.slot, bytes, plan.startBytes);
     hot.took(now() - beganMs);
     return this.#accept(plan, bytes, target);
+  }
+
+  #scratchOf(lengthBytes: number): Buffer {
+    return lengthBytes === GROUP_BYTES ? this.#scratchGroup : this.#scratch.subarray(0, lengthBytes);
   }
 
   async #readAside(reading: Reading): Promise<GetResult> {

@@ -100,7 +100,8 @@ export class BlockWriter {
   /** Names the bytes. An entry that was there is replaced in the same change, and its slot leaves after the commit. */
   async #publish(object: ObjectState, block: number, entry: Entry): Promise<void> {
     const { index, objects, room } = this.#blocks.life;
-    const old = object.recorded ? this.#blocks.entryOf(object.id, block) : undefined;
+    // A file without a record may have entries all the same: those of its life before it was retired.
+    const old = this.#blocks.entryOf(object.id, block);
     if (!object.recorded) objects.record(object);
     if (old !== undefined) this.#blocks.drop(object.id, block, old);
     if (object.fills > 1) (object.floors ??= new Map()).set(block, entry.sequence);

@@ -143,7 +143,15 @@ export class LocalCookie implements CookieHandle {
     return { stored, ...(bypass !== undefined && { bypass }) };
   }
 
-  async invalidate(options: AcquireCookieOptions = {}): Promise<void> {
+  invalidate(options: AcquireCookieOptions = {}): Promise<void> {
+    return this.#parts.betweenWipes(() => this.#invalidate(options));
+  }
+
+  relinquish(options: { readonly coherency?: Uint8Array; readonly retire?: boolean } = {}): Promise<void> {
+    return this.#parts.betweenWipes(() => this.#relinquish(options));
+  }
+
+  async #invalidate(options: AcquireCookieOptions): Promise<void> {
     this.#check();
     const coherency = coherencyOf(options.coherency);
     const sizeBytes = sizeOf(options.sizeBytes);
@@ -158,9 +166,7 @@ export class LocalCookie implements CookieHandle {
     await this.#life.index.committed();
   }
 
-  async relinquish(
-    options: { readonly coherency?: Uint8Array; readonly retire?: boolean } = {},
-  ): Promise<void> {
+  async #relinquish(options: { readonly coherency?: Uint8Array; readonly retire?: boolean }): Promise<void> {
     this.#check();
     const coherency = coherencyOf(options.coherency);
     this.#held = false;

@@ -177,32 +177,48 @@ export class LocalCache implements BlockCache {
     return object !== undefined && this.#blocks.current(object, block) !== undefined;
   }
 
-  async remove(tag: Tag): Promise<boolean> {
-    await this.#afterWipe();
-    const block = checkBlock(tag.block);
-    const object = this.#blocks.life.objects.find(tag.fs, tag.volume, tag.inode);
-    if (object === undefined) return false;
-    this.#housekeeper.noteLeft(object.id);
-    return this.#blocks.remove(object, block);
+  remove(tag: Tag): Promise<boolean> {
+    return this.#betweenWipes(async () => {
+      const block = checkBlock(tag.block);
+      const object = this.#blocks.life.objects.find(tag.fs, tag.volume, tag.inode);
+      if (object === undefined) return false;
+      this.#housekeeper.noteLeft(object.id);
+      return this.#blocks.remove(object, block);
+    });
   }
 
-  async acquireVolume(
-    fs: NameBytes,
-    volume: NameBytes,
-    options: AcquireVolumeOptions = {},
-  ): Promise<VolumeHandle> {
-    await this.#afterWipe();
+  acquireVolume(fs: NameBytes, volume: NameBytes, options: AcquireVolumeOptions = {}): Promise<VolumeHandle> {
     const parts = {
       blocks: this.#blocks,
       housekeeper: this.#housekeeper,
       takeSequence: this.#takeSequence,
       admit: () => this.#admit(),
+      betweenWipes: this.#betweenWipes,
     };
-    return LocalVolume.acquire(parts, fs, volume, options);
+    return this.#betweenWipes(() => LocalVolume.acquire(parts, fs, volume, options));
   }
 
-  async status(): Promise<CacheStatus> {
-    this.#checkOpen();
+  status(): Promise<CacheStatus> {
+    return this.#betweenWipes(async () => this.#status());
+  }
+
+  wipe(): Promise<void> {
+    return this.#betweenWipes(() => {
+      this.#mode = "wiping";
+      this.#wiping = this.#wipe().finally(() => {
+        this.#wiping = undefined;
+        if (this.#mode === "wiping") this.#mode = "running";
+      });
+      return this.#wiping;
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  #status(): CacheStatus {
     const { state, limits, now, beganMs } = this.#options;
     return statusOf({
       closing: this.#mode === "closing",
@@ -216,21 +232,6 @@ export class LocalCache implements BlockCache {
       counters: this.#counters,
       start: this.#start,
     });
-  }
-
-  async wipe(): Promise<void> {
-    await this.#afterWipe();
-    this.#mode = "wiping";
-    this.#wiping = this.#wipe().finally(() => {
-      this.#wiping = undefined;
-      if (this.#mode === "wiping") this.#mode = "running";
-    });
-    await this.#wiping;
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
   }
 
   readonly #takeSequence = (): number => {
@@ -248,11 +249,13 @@ export class LocalCache implements BlockCache {
     return this.#mode === "running" ? undefined : "closing";
   }
 
-  async #afterWipe(): Promise<void> {
+  /** Runs `body` at once, or after the wipe that is under way; no wipe and no close comes in between. */
+  readonly #betweenWipes = async <T>(body: () => Promise<T>): Promise<T> => {
     this.#checkOpen();
     while (this.#wiping !== undefined) await this.#wiping.catch(() => undefined); // its caller is told
     this.#checkOpen();
-  }
+    return body();
+  };
 
   #newLife(index: Life["index"], objects: Objects, epoch: number): Life {
     const { limits, log } = this.#options;

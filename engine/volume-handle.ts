@@ -21,6 +21,8 @@ export interface HandleParts {
   readonly takeSequence: () => number;
   /** Throws E_CLOSED once the cache is closed; a reason while it takes no work. */
   readonly admit: () => BypassReason | undefined;
+  /** Runs `body` at once, or after a wipe that is under way. Throws E_CLOSED once the cache is closed. */
+  readonly betweenWipes: <T>(body: () => Promise<T>) => Promise<T>;
 }
 
 export class LocalVolume implements VolumeHandle {
@@ -61,20 +63,31 @@ export class LocalVolume implements VolumeHandle {
     return handle;
   }
 
-  async acquireCookie(inode: NameBytes, options: AcquireCookieOptions = {}): Promise<CookieHandle> {
-    this.check();
-    return LocalCookie.acquire(this.#parts, this, this.#state, inode, options);
+  acquireCookie(inode: NameBytes, options: AcquireCookieOptions = {}): Promise<CookieHandle> {
+    return this.#parts.betweenWipes(async () => {
+      this.check();
+      return LocalCookie.acquire(this.#parts, this, this.#state, inode, options);
+    });
   }
 
-  async invalidate(): Promise<void> {
-    this.check();
-    this.#raiseStamp();
-    await this.#life.index.committed();
+  invalidate(): Promise<void> {
+    return this.#parts.betweenWipes(async () => {
+      this.check();
+      this.#raiseStamp();
+      await this.#life.index.committed();
+    });
   }
 
-  async relinquish(
+  relinquish(
     options: { readonly coherency?: Uint8Array; readonly invalidate?: boolean } = {},
   ): Promise<void> {
+    return this.#parts.betweenWipes(() => this.#relinquish(options));
+  }
+
+  async #relinquish(options: {
+    readonly coherency?: Uint8Array;
+    readonly invalidate?: boolean;
+  }): Promise<void> {
     this.check();
     const coherency = coherencyOf(options.coherency);
     this.#held = false;

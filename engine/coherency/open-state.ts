@@ -133,7 +133,8 @@ async function openLedger(paths: CachePaths): Promise<Found & { ledger: Ledger }
   const signature = checkSignature(paths.directory);
   const wasThere = Ledger.exists(paths.state);
   const cacheId = signature !== undefined && wasThere ? signature.cacheId : randomBytes(CACHE_ID_BYTES);
-  if (signature === undefined && !wasThere) writeSignature(paths.directory, cacheId);
+  // Before the ledger is made: whoever dies between the two leaves a lost ledger, not a foreign one.
+  if (!wasThere) writeSignature(paths.directory, cacheId);
   makeInner(paths.state, false);
   const ledger = await Ledger.open({ directory: paths.state, create: { cacheId } });
   if (signature !== undefined && wasThere && !ledger.cacheId.equals(signature.cacheId)) {

@@ -12,6 +12,7 @@ import type { FindingList } from "./findings.js";
 
 const PROGRESS_EVERY = 256;
 const TWO_32 = 2 ** 32;
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
 export interface EntryCheck {
   readonly index: BlockIndex;
@@ -96,7 +97,7 @@ function checkBytes(
   const bytes = Buffer.alloc(Math.min(validBytes, SLOT_BYTES));
   let got: number;
   try {
-    const fd = fs.openSync(slotPath(slotsRoot, slot), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+    const fd = fs.openSync(slotPath(slotsRoot, slot), O_RDONLY | O_NOFOLLOW | O_NONBLOCK); // it may be a FIFO
     try {
       got = fs.readSync(fd, bytes, 0, bytes.length, 0);
     } finally {

@@ -57,6 +57,8 @@ export class Checksummer {
    */
   firstBad(tenancy: Tenancy, wanted: Uint32Array, firstGroup: number, bytes: Buffer): number | undefined {
     const seed = this.seed(tenancy);
+    if (bytes.length <= GROUP_BYTES)
+      return crc32(bytes, seed) === wanted[firstGroup] ? undefined : firstGroup;
     for (let start = 0, group = firstGroup; start < bytes.length; start += GROUP_BYTES, group += 1) {
       if (crc32(bytes.subarray(start, start + GROUP_BYTES), seed) !== wanted[group]) return group;
     }

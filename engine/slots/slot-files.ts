@@ -44,16 +44,19 @@ export class SlotFiles {
 
   /** Reads without leaving the event loop; for bytes that are in memory. @throws {CacheError} E_IO, also when the file is shorter. */
   readSync(slot: number, target: Buffer, positionBytes: number): void {
-    const found =
-      this.#open.get(slot) ??
-      this.#keep(
-        slot,
-        this.#call(slot, "open", () => this.#openSync(slot)),
-      );
-    found.referenced = true;
     const length = target.length;
-    const got = this.#call(slot, "read", () => this.#io.readSync(found.fd, target, 0, length, positionBytes));
-    if (got !== length) throw shortFile(slot, positionBytes + got);
+    // No closures here: a hit on 4 KiB would feel them.
+    try {
+      const found = this.#open.get(slot) ?? this.#keep(slot, this.#openSync(slot));
+      found.referenced = true;
+      for (let done = 0; done < length;) {
+        const got = this.#io.readSync(found.fd, target, done, length - done, positionBytes + done);
+        if (got === 0) throw shortFile(slot, positionBytes + done);
+        done += got;
+      }
+    } catch (error) {
+      throw asIoError(slot, "read", error);
+    }
   }
 
   /** Reads on the thread pool. @throws {CacheError} E_IO, also when the file is shorter. */

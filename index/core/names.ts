@@ -10,9 +10,8 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The bytes of a name as a Buffer; shares memory with a given Uint8Array. */
 export function nameBuffer(name: NameBytes): Buffer {
-  return typeof name === "string"
-    ? Buffer.from(name, "utf8")
-    : Buffer.from(name.buffer, name.byteOffset, name.byteLength);
+  if (typeof name === "string") return Buffer.from(name, "utf8");
+  return Buffer.isBuffer(name) ? name : Buffer.from(name.buffer, name.byteOffset, name.byteLength);
 }
 
 /** @throws {CacheError} E_ARGUMENT unless 1 to FS_NAME_BYTES_MAX bytes. */

@@ -71,7 +71,9 @@ export class Child {
       const failed = this.#messages.find((message) => message.said === "failed");
       if (failed !== undefined) throw new Error(`The child failed: ${String(failed["error"])}`);
       if (this.#gone) {
-        throw new Error(`The child ended (${this.process.exitCode ?? this.process.signalCode}): ${this.#stderr}`);
+        throw new Error(
+          `The child ended (${this.process.exitCode ?? this.process.signalCode}): ${this.#stderr}`,
+        );
       }
       await new Promise<void>((resolve) => {
         this.#wake = resolve;

@@ -4,7 +4,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { type BlockCache, type OpenCacheOptions, SLOT_BYTES, type Tag, openCache } from "../../engine/cache.js";
+import {
+  type BlockCache,
+  type OpenCacheOptions,
+  SLOT_BYTES,
+  type Tag,
+  openCache,
+} from "../../engine/cache.js";
 import { fsckDirectory } from "../../engine/fsck/fsck.js";
 
 const PAGE_BYTES = 4096;

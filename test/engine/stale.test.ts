@@ -3,7 +3,16 @@ import { suite } from "uvu";
 import { SLOT_BYTES } from "../../index/core/layout.js";
 import type { BlockCache, CookieHandle, VolumeHandle } from "../../engine/api.js";
 import { FaultyIo } from "../support/faulty-io.js";
-import { bytesOf, expectHit, openAt, pause, store, tagOf, withCache, withPlace } from "../support/temp-cache.js";
+import {
+  bytesOf,
+  expectHit,
+  openAt,
+  pause,
+  store,
+  tagOf,
+  withCache,
+  withPlace,
+} from "../support/temp-cache.js";
 
 const stale = suite("content that ends while calls are under way");
 
@@ -32,9 +41,15 @@ const coherency = Buffer.from("2");
 const endings: Array<[string, (scene: Scene) => Promise<unknown>]> = [
   ["its cookie is invalidated", ({ cookie }) => cookie.invalidate()],
   ["its volume is invalidated", ({ volume }) => volume.invalidate()],
-  ["its file is acquired with other coherency data", ({ volume }) => volume.acquireCookie("file", { coherency })],
+  [
+    "its file is acquired with other coherency data",
+    ({ volume }) => volume.acquireCookie("file", { coherency }),
+  ],
   ["its file is acquired with another size", ({ volume }) => volume.acquireCookie("file", { sizeBytes: 5n })],
-  ["its volume is acquired with other coherency data", ({ cache }) => cache.acquireVolume("test", "volume", { coherency })],
+  [
+    "its volume is acquired with other coherency data",
+    ({ cache }) => cache.acquireVolume("test", "volume", { coherency }),
+  ],
   ["its cookie is retired", ({ cookie }) => cookie.relinquish({ retire: true })],
   ["its volume is given up and invalidated", ({ volume }) => volume.relinquish({ invalidate: true })],
 ];
@@ -121,11 +136,13 @@ stale("a cold read under way during an overwrite returns the old bytes whole", a
       await store(cache, tagOf(0), NEW);
       expectHit(await cache.get(tagOf(0)), NEW);
       // Every slot but the one that is read is used again.
-      for (let block = 1; block < 60; block += 1) await store(cache, tagOf(block), bytesOf(block + 5, SLOT_BYTES));
+      for (let block = 1; block < 60; block += 1)
+        await store(cache, tagOf(block), bytesOf(block + 5, SLOT_BYTES));
     },
     async (cache) => {
       const total = (await cache.status()).slots.total;
-      for (let block = 60; block < 120; block += 1) await store(cache, tagOf(block), bytesOf(block, SLOT_BYTES));
+      for (let block = 60; block < 120; block += 1)
+        await store(cache, tagOf(block), bytesOf(block, SLOT_BYTES));
       assert.ok((await cache.status()).slots.total <= Math.max(16, total));
     },
   );
@@ -135,7 +152,8 @@ stale("a cold read under way during a removal returns the old bytes whole", asyn
   await withColdRead(
     async (cache) => {
       assert.equal(await cache.remove(tagOf(0)), true);
-      for (let block = 1; block < 40; block += 1) await store(cache, tagOf(block), bytesOf(block + 5, SLOT_BYTES));
+      for (let block = 1; block < 40; block += 1)
+        await store(cache, tagOf(block), bytesOf(block + 5, SLOT_BYTES));
     },
     async (cache) => assert.deepEqual(await cache.get(tagOf(0)), { kind: "miss" }),
   );
@@ -144,7 +162,8 @@ stale("a cold read under way during a removal returns the old bytes whole", asyn
 stale("a block that is read is not culled", async () => {
   await withColdRead(
     async (cache) => {
-      for (let block = 1; block < 60; block += 1) await store(cache, tagOf(block), bytesOf(block + 5, SLOT_BYTES));
+      for (let block = 1; block < 60; block += 1)
+        await store(cache, tagOf(block), bytesOf(block + 5, SLOT_BYTES));
     },
     async () => {},
   );
@@ -165,7 +184,8 @@ stale("a put under way during a wipe is not in the next life of the cache", asyn
     hold.release();
     await put;
     await wiped;
-    for (let block = 0; block < 3; block += 1) assert.deepEqual(await cache.get(tagOf(block)), { kind: "miss" });
+    for (let block = 0; block < 3; block += 1)
+      assert.deepEqual(await cache.get(tagOf(block)), { kind: "miss" });
     assert.equal((await cache.acquireVolume("test", "volume")).outcome, "created");
     await assert.rejects(volume.invalidate(), { code: "E_STALE" });
     await assert.rejects(cookie.invalidate(), { code: "E_STALE" });

@@ -8,7 +8,15 @@ import { suite } from "uvu";
 import { SLOT_BYTES } from "../../index/core/layout.js";
 import type { BlockCache, CookieHandle, FileReadResult, VolumeHandle } from "../../engine/api.js";
 import type { OpenCacheOptions } from "../../engine/cache.js";
-import { CAPACITY_BYTES, MIB, bytesOf, expectSound, openAt, tagOf, withPlace } from "../support/temp-cache.js";
+import {
+  CAPACITY_BYTES,
+  MIB,
+  bytesOf,
+  expectSound,
+  openAt,
+  tagOf,
+  withPlace,
+} from "../support/temp-cache.js";
 
 const RUNS = 40;
 const FILES = 4;
@@ -28,7 +36,11 @@ type Call =
   | { readonly do: "write"; readonly file: number; readonly block: number; readonly blocks: number }
   | { readonly do: "invalidate"; readonly file: number }
   | { readonly do: "invalidate-volume"; readonly volume: number };
-type Step = Call | { readonly do: "wipe" | "reopen" } | { readonly do: "together"; readonly calls: Call[] };
+type Step =
+  | Call
+  | { readonly do: "wipe" | "reopen" }
+  | { readonly do: "retire"; readonly file: number }
+  | { readonly do: "together"; readonly calls: Call[] };
 
 const file = fc.integer({ min: 0, max: FILES - 1 });
 const block = fc.integer({ min: 0, max: BLOCKS - 1 });
@@ -48,7 +60,10 @@ const call: fc.Arbitrary<Call> = fc.oneof(
       lengthBytes,
     }),
   },
-  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("has" as const, "remove" as const), file, block }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constantFrom("has" as const, "remove" as const), file, block }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -86,6 +101,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("wipe" as const, "reopen" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("retire" as const), file }) },
 );
 
 type Options = Partial<OpenCacheOptions>;
@@ -147,6 +163,12 @@ class Run {
         assert.equal(start.kind, "clean");
         return;
       }
+      case "retire":
+        await this.#cookies[what.file]?.relinquish({ retire: true });
+        for (let number = 0; number < BLOCKS; number += 1) {
+          this.#possible[what.file * BLOCKS + number] = new Set([NONE]);
+        }
+        return this.#acquireCookie(what.file);
       case "together":
         return this.#together(what.calls);
       default:
@@ -165,18 +187,26 @@ class Run {
     assert.ok(status.usedBytes + status.indexBytes <= status.capacityBytes);
     assert.ok(status.slots.total <= status.slotsMax);
     assert.equal(status.corrupt, 0);
-    assert.deepEqual(Object.keys(status.bypassed).filter((reason) => reason !== "stale"), []);
+    assert.deepEqual(
+      Object.keys(status.bypassed).filter((reason) => reason !== "stale"),
+      [],
+    );
   }
 
   async #acquire(): Promise<void> {
-    this.#volumes = [await this.cache.acquireVolume("test", "one"), await this.cache.acquireVolume("test", "two")];
+    this.#volumes = [
+      await this.cache.acquireVolume("test", "one"),
+      await this.cache.acquireVolume("test", "two"),
+    ];
     this.#cookies = [];
-    for (let at = 0; at < FILES; at += 1) {
-      const volume = this.#volumes[volumeOf(at)] as VolumeHandle;
-      const cookie = await volume.acquireCookie(`file ${at}`, { sizeBytes: BigInt(FILE_BYTES) });
-      assert.notEqual(cookie.outcome, "invalidated");
-      this.#cookies.push(cookie);
-    }
+    for (let at = 0; at < FILES; at += 1) await this.#acquireCookie(at);
+  }
+
+  async #acquireCookie(at: number): Promise<void> {
+    const volume = this.#volumes[volumeOf(at)] as VolumeHandle;
+    const cookie = await volume.acquireCookie(`file ${at}`, { sizeBytes: BigInt(FILE_BYTES) });
+    assert.notEqual(cookie.outcome, "invalidated");
+    this.#cookies[at] = cookie;
   }
 
   #forgetAll(): void {
@@ -315,7 +345,11 @@ class Run {
     if (alone) this.#possible[place.file * BLOCKS + place.block] = new Set(fitting);
   }
 
-  #sawFile(what: { file: number; offsetBytes: number; lengthBytes: number }, result: FileReadResult, alone: boolean) {
+  #sawFile(
+    what: { file: number; offsetBytes: number; lengthBytes: number },
+    result: FileReadResult,
+    alone: boolean,
+  ) {
     const end = Math.min(what.offsetBytes + what.lengthBytes, FILE_BYTES);
     assert.equal(result.bytes.length, Math.max(0, end - what.offsetBytes));
     for (let at = what.offsetBytes; at < end;) {

@@ -78,7 +78,11 @@ export function tagOf(block: number, inode = "file", volume = "volume"): Tag {
 export function bytesOf(seed: number, lengthBytes: number): Buffer {
   const bytes = Buffer.allocUnsafe(lengthBytes);
   for (let at = 0; at < lengthBytes; at += PAGE_BYTES) {
-    bytes.fill(createHash("sha256").update(`${seed} ${at}`).digest(), at, Math.min(lengthBytes, at + PAGE_BYTES));
+    bytes.fill(
+      createHash("sha256").update(`${seed} ${at}`).digest(),
+      at,
+      Math.min(lengthBytes, at + PAGE_BYTES),
+    );
   }
   return bytes;
 }

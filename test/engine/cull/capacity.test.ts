@@ -46,42 +46,49 @@ for (const [what, options] of [
   ["slots", { capacityBytes: 16 * MIB, slotsMax: 40 }],
   ["both at their least", { capacityBytes: 4 * MIB, slotsMax: 16 }],
 ] as const) {
-  capacity(`neither limit is ever exceeded under ${WRITERS} writers of 1 B to 256 KiB, short of ${what}`, async () => {
-    await withCache(options, async (cache, directory) => {
-      let writing = true;
-      let samples = 0;
-      const sampler = (async () => {
-        for (; writing; samples += 1) {
-          await expectPromises(cache, directory);
-          await new Promise<void>((resolve) => setImmediate(resolve));
-        }
-      })();
-      const answers = new Map<string, number>();
-      const writer = async (number: number) => {
-        const random = randomOf(number);
-        for (let turn = 0; turn < 60; turn += 1) {
-          const bytes = bytesOf(number, Math.floor(SLOT_BYTES ** random()));
-          const result = await cache.put(tagOf(Math.floor(random() * 100), `file ${number}`), bytes);
-          const answer = result.kind === "stored" ? result.kind : result.reason;
-          answers.set(answer, (answers.get(answer) ?? 0) + 1);
-        }
-      };
-      await Promise.all(Array.from({ length: WRITERS }, (_, number) => writer(number)));
-      writing = false;
-      await sampler;
-      await expectPromises(cache, directory);
-      assert.ok(samples > 10, `${samples} samples`);
-      assert.deepEqual([...answers], [["stored", WRITERS * 60]]);
-      assert.ok((await cache.status()).culled > 0);
-    });
-  });
+  capacity(
+    `neither limit is ever exceeded under ${WRITERS} writers of 1 B to 256 KiB, short of ${what}`,
+    async () => {
+      await withCache(options, async (cache, directory) => {
+        let writing = true;
+        let samples = 0;
+        const sampler = (async () => {
+          for (; writing; samples += 1) {
+            await expectPromises(cache, directory);
+            await new Promise<void>((resolve) => setImmediate(resolve));
+          }
+        })();
+        const answers = new Map<string, number>();
+        const writer = async (number: number) => {
+          const random = randomOf(number);
+          for (let turn = 0; turn < 60; turn += 1) {
+            const bytes = bytesOf(number, Math.floor(SLOT_BYTES ** random()));
+            const result = await cache.put(tagOf(Math.floor(random() * 100), `file ${number}`), bytes);
+            const answer = result.kind === "stored" ? result.kind : result.reason;
+            answers.set(answer, (answers.get(answer) ?? 0) + 1);
+          }
+        };
+        await Promise.all(Array.from({ length: WRITERS }, (_, number) => writer(number)));
+        writing = false;
+        await sampler;
+        await expectPromises(cache, directory);
+        assert.ok(samples > 10, `${samples} samples`);
+        assert.deepEqual([...answers], [["stored", WRITERS * 60]]);
+        assert.ok((await cache.status()).culled > 0);
+      });
+    },
+  );
 }
 
 capacity("slot files keep their inode and their size when slots are freed and used again", async () => {
   await withCache({ slotsMax: 24 }, async (cache, directory) => {
     const bytes = 60_000;
     const facts = () =>
-      [...slotFiles(directory)].map(([slot, file]) => [slot, fs.lstatSync(file).ino, fs.lstatSync(file).size]);
+      [...slotFiles(directory)].map(([slot, file]) => [
+        slot,
+        fs.lstatSync(file).ino,
+        fs.lstatSync(file).size,
+      ]);
     for (let block = 0; block < 24; block += 1) await store(cache, tagOf(block), bytesOf(block, bytes));
     const before = facts();
     assert.equal(before.length, 24);
@@ -116,7 +123,8 @@ capacity("small tenants take small free slots and leave the large ones to large 
       await cache.remove(tagOf(100 + block));
     }
     for (let block = 0; block < 8; block += 1) await store(cache, tagOf(200 + block), bytesOf(block, 2000));
-    for (let block = 0; block < 8; block += 1) await store(cache, tagOf(300 + block), bytesOf(block, SLOT_BYTES));
+    for (let block = 0; block < 8; block += 1)
+      await store(cache, tagOf(300 + block), bytesOf(block, SLOT_BYTES));
     const after = await cache.status();
     assert.equal(after.usedBytes, before.usedBytes);
     assert.deepEqual(after.slots, before.slots);
@@ -126,7 +134,8 @@ capacity("small tenants take small free slots and leave the large ones to large 
 capacity("many small tenants after few large ones get the bytes that these left", async () => {
   await withCache({ capacityBytes: 4 * MIB }, async (cache) => {
     for (let block = 0; block < 40; block += 1) await store(cache, tagOf(block), bytesOf(block, SLOT_BYTES));
-    for (let block = 0; block < 400; block += 1) await store(cache, tagOf(block, "small"), bytesOf(block, 4000));
+    for (let block = 0; block < 400; block += 1)
+      await store(cache, tagOf(block, "small"), bytesOf(block, 4000));
     const { slots, slotsMax } = await cache.status();
     assert.ok(slots.used > slotsMax * 0.8, `${slots.used} of ${slotsMax} slots are used`);
     await store(cache, tagOf(0), bytesOf(0, SLOT_BYTES));

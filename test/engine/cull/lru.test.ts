@@ -103,21 +103,27 @@ async function follow({ seed, options, lengthBytes }: Workload): Promise<void> {
   });
 }
 
-lru("victims leave in exact order of their last use where slots are short, over clean stops too", async () => {
-  await follow({
-    seed: 11,
-    options: { slotsMax: 32 },
-    lengthBytes: (random) => 1 + Math.floor(random() * 20_000),
-  });
-});
+lru(
+  "victims leave in exact order of their last use where slots are short, over clean stops too",
+  async () => {
+    await follow({
+      seed: 11,
+      options: { slotsMax: 32 },
+      lengthBytes: (random) => 1 + Math.floor(random() * 20_000),
+    });
+  },
+);
 
-lru("victims leave in exact order of their last use where bytes are short, over clean stops too", async () => {
-  await follow({
-    seed: 12,
-    options: { capacityBytes: 8 * MIB },
-    lengthBytes: (random) => 1 + Math.floor(random() * 256 * 1024),
-  });
-});
+lru(
+  "victims leave in exact order of their last use where bytes are short, over clean stops too",
+  async () => {
+    await follow({
+      seed: 12,
+      options: { capacityBytes: 8 * MIB },
+      lengthBytes: (random) => 1 + Math.floor(random() * 256 * 1024),
+    });
+  },
+);
 
 lru("a cache of so many slots holds nearly so many blocks", async () => {
   await withPlace(async (directory) => {
@@ -133,14 +139,29 @@ lru("a cache of so many slots holds nearly so many blocks", async () => {
 lru("the policy passes over what may not leave, up to a bound", () => {
   const policy = new LruPolicy(new SlotLinks());
   for (let slot = 0; slot <= VICTIM_LOOKS_MAX; slot += 1) policy.insert(slot);
-  assert.equal(policy.victim(() => true), 0);
-  assert.equal(policy.victim((slot) => slot >= 7), 7);
-  assert.equal(policy.victim((slot) => slot >= VICTIM_LOOKS_MAX), undefined);
+  assert.equal(
+    policy.victim(() => true),
+    0,
+  );
+  assert.equal(
+    policy.victim((slot) => slot >= 7),
+    7,
+  );
+  assert.equal(
+    policy.victim((slot) => slot >= VICTIM_LOOKS_MAX),
+    undefined,
+  );
   policy.touch(0);
-  assert.equal(policy.victim(() => true), 1);
+  assert.equal(
+    policy.victim(() => true),
+    1,
+  );
   assert.deepEqual([...policy.order()].slice(-1), [0]);
   policy.clear();
-  assert.equal(policy.victim(() => true), undefined);
+  assert.equal(
+    policy.victim(() => true),
+    undefined,
+  );
 });
 
 lru.run();

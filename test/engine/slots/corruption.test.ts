@@ -54,7 +54,8 @@ async function withDamage(
     assert.equal((await cache.status()).start.kind, "clean");
     await body(cache);
     for (const block of [1, 2]) expectHit(await cache.get(tagOf(block)), bytesOf(block, SLOT_BYTES));
-    for (let block = 0; block < 6; block += 1) await store(cache, tagOf(block), bytesOf(block + 10, SLOT_BYTES));
+    for (let block = 0; block < 6; block += 1)
+      await store(cache, tagOf(block), bytesOf(block + 10, SLOT_BYTES));
     for (let block = 0; block < 6; block += 1) {
       expectHit(await cache.get(tagOf(block)), bytesOf(block + 10, SLOT_BYTES));
     }
@@ -171,7 +172,8 @@ for (const [what, damage] of damages) {
         assert.equal(slots.quarantined, what === "removed" ? 0 : 1);
         assert.equal(slots.used, 2);
         assert.deepEqual(await cache.get(tagOf(0)), { kind: "miss" });
-        for (let block = 0; block < 6; block += 1) await store(cache, tagOf(block), bytesOf(block + 10, SLOT_BYTES));
+        for (let block = 0; block < 6; block += 1)
+          await store(cache, tagOf(block), bytesOf(block + 10, SLOT_BYTES));
         if (before.length > 0) assert.ok(fs.readFileSync(elsewhere).equals(before), "it was followed");
         for (const block of [1, 2]) await store(cache, tagOf(block), bytesOf(block, SLOT_BYTES));
       },
@@ -188,7 +190,8 @@ for (const [what, damage] of damages) {
       const elsewhere = `${directory}/../elsewhere`;
       const before = fs.existsSync(elsewhere) ? fs.readFileSync(elsewhere) : undefined;
       const cache = await openAt(directory);
-      for (let block = 0; block < 6; block += 1) await store(cache, tagOf(block), bytesOf(block + 10, SLOT_BYTES));
+      for (let block = 0; block < 6; block += 1)
+        await store(cache, tagOf(block), bytesOf(block + 10, SLOT_BYTES));
       for (let block = 0; block < 6; block += 1) {
         expectHit(await cache.get(tagOf(block)), bytesOf(block + 10, SLOT_BYTES));
       }
@@ -198,23 +201,26 @@ for (const [what, damage] of damages) {
   });
 }
 
-corruption("a slot file lost while its bytes are not synced yet costs one block, not the clean stop", async () => {
-  await withPlace(async (directory) => {
-    const cache = await openAt(directory);
-    for (let block = 0; block < 3; block += 1) await store(cache, tagOf(block), bytesOf(block, 1000));
-    await cache.close();
-    const second = await openAt(directory);
-    await store(second, tagOf(0), bytesOf(10, 1000));
-    const file = fileWith(directory, bytesOf(10, 1000));
-    fs.truncateSync(file, 0);
-    assert.deepEqual(await second.get(tagOf(0)), { kind: "bypass", reason: "io-error" });
-    fs.rmSync(file);
-    await second.close();
-    const third = await openAt(directory);
-    assert.equal((await third.status()).start.kind, "clean");
-    expectHit(await third.get(tagOf(1)), bytesOf(1, 1000));
-    await third.close();
-  });
-});
+corruption(
+  "a slot file lost while its bytes are not synced yet costs one block, not the clean stop",
+  async () => {
+    await withPlace(async (directory) => {
+      const cache = await openAt(directory);
+      for (let block = 0; block < 3; block += 1) await store(cache, tagOf(block), bytesOf(block, 1000));
+      await cache.close();
+      const second = await openAt(directory);
+      await store(second, tagOf(0), bytesOf(10, 1000));
+      const file = fileWith(directory, bytesOf(10, 1000));
+      fs.truncateSync(file, 0);
+      assert.deepEqual(await second.get(tagOf(0)), { kind: "bypass", reason: "io-error" });
+      fs.rmSync(file);
+      await second.close();
+      const third = await openAt(directory);
+      assert.equal((await third.status()).start.kind, "clean");
+      expectHit(await third.get(tagOf(1)), bytesOf(1, 1000));
+      await third.close();
+    });
+  },
+);
 
 corruption.run();

@@ -200,7 +200,10 @@ faults("a sync that failed forbids a clean stop, and the next start wipes", asyn
   await withPlace(async (directory) => {
     const io = new FaultyIo();
     const logged: string[] = [];
-    const cache = await openAt(directory, { io, log: (level, message) => logged.push(`${level} ${message}`) });
+    const cache = await openAt(directory, {
+      io,
+      log: (level, message) => logged.push(`${level} ${message}`),
+    });
     for (let block = 0; block < 3; block += 1) await store(cache, tagOf(block), bytesOf(block, BYTES));
     io.fail("fdatasync", "EIO");
     await assert.rejects(cache.close(), withCode("E_IO", /failed to keep a slot/));

@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { suite } from "uvu";
+import { PAGE_BYTES, SLOT_PAGES } from "../../../index/core/layout.js";
+import { Drive } from "../../../engine/cull/drive.js";
+import { FreeLists } from "../../../engine/cull/free-lists.js";
+import { SlotLinks } from "../../../engine/cull/linked-slots.js";
+import { LruPolicy } from "../../../engine/cull/policy.js";
+import { type Reservation, Room } from "../../../engine/cull/room.js";
+import { SlotFiles } from "../../../engine/slots/slot-files.js";
+import { STATE, SlotTable } from "../../../engine/slots/slot-table.js";
+import { WriteBack } from "../../../engine/slots/write-back.js";
+import { pause, until, withPlace } from "../../support/temp-cache.js";
+
+const rooms = suite("room for new tenants");
+
+interface Scene {
+  readonly room: Room;
+  readonly table: SlotTable;
+  readonly culled: number[];
+  /** Pages that the drive has above its floor. */
+  drivePages: number;
+  indexPressed: boolean;
+}
+
+/** A room over no index: removals are committed in the next turn of the event loop. Its slot files are never made. */
+async function withRoom(
+  limits: { slotsMax: number; pagesMax: number },
+  body: (scene: Scene) => Promise<void>,
+): Promise<void> {
+  await withPlace(async (root) => {
+    const links = new SlotLinks();
+    const files = new SlotFiles({ root, descriptorsMax: 4 });
+    const now = () => performance.now();
+    const scene = { drivePages: 1e6, indexPressed: false, culled: [] as number[] };
+    // Looks at every call: the clock of this drive runs a second at a time.
+    let driveMs = 0;
+    const total = 1e9 * PAGE_BYTES;
+    const look = () => ({
+      totalBytes: total,
+      availableBytes: total * 0.03 + scene.drivePages * PAGE_BYTES,
+      totalInodes: 0,
+      availableInodes: 0,
+    });
+    const table = new SlotTable();
+    const room = new Room({
+      table,
+      free: new FreeLists(links),
+      policy: new LruPolicy(links),
+      files,
+      writeBack: new WriteBack({ files, now, onError: () => {} }),
+      drive: new Drive({ look, now: () => (driveMs += 1000) }),
+      limits: { slotsMax: limits.slotsMax, slotBytesMax: limits.pagesMax * PAGE_BYTES },
+      dropEntry: () => {},
+      committed: () => new Promise((resolve) => setImmediate(resolve)),
+      indexPressed: () => scene.indexPressed,
+      onCulled: (slot) => scene.culled.push(slot),
+      onTrouble: () => {},
+    });
+    await body(Object.assign(scene, { room, table }));
+    await room.close();
+  });
+}
+
+function granted(answer: Reservation | string): Reservation {
+  assert.equal(typeof answer, "object", String(answer));
+  return answer as Reservation;
+}
+
+async function fill(room: Room, pages: number, block: number): Promise<number> {
+  const { slot } = granted(await room.reserve(pages));
+  room.settle(slot, 1, block, pages * PAGE_BYTES);
+  return slot;
+}
+
+rooms("no new slot is made while the drive is below its floor, what exists is used again", async () => {
+  await withRoom({ slotsMax: 100, pagesMax: 10_000 }, async (scene) => {
+    const { room, table } = scene;
+    for (let block = 0; block < 8; block += 1) await fill(room, 16, block);
+    scene.drivePages = 0;
+    const { slot, create } = granted(await room.reserve(16));
+    assert.equal(create, false);
+    assert.equal(slot, scene.culled[0]);
+    assert.equal(table.numbers, 8);
+    assert.equal(table.usedBytes, 8 * 16 * PAGE_BYTES);
+    room.giveBack(slot);
+  });
+});
+
+rooms("no slot grows while the drive is below its floor", async () => {
+  await withRoom({ slotsMax: 100, pagesMax: 10_000 }, async (scene) => {
+    const { room, table } = scene;
+    for (let block = 0; block < 4; block += 1) room.leave(await fill(room, 4, block));
+    await until(() => table.countOf(STATE.free) === 4);
+    scene.drivePages = 0;
+    assert.equal(await room.reserve(5), "drive-full");
+    assert.equal(table.usedBytes, 16 * PAGE_BYTES);
+    scene.drivePages = 1;
+    assert.equal(granted(await room.reserve(5)).create, false);
+  });
+});
+
+rooms("a full drive never costs more than a bounded number of blocks for one writer", async () => {
+  await withRoom({ slotsMax: 2000, pagesMax: 100_000 }, async (scene) => {
+    const { room } = scene;
+    for (let block = 0; block < 1500; block += 1) await fill(room, 1, block);
+    scene.drivePages = 0;
+    assert.equal(await room.reserve(SLOT_PAGES), "drive-full");
+    assert.ok(scene.culled.length < 700, `${scene.culled.length} were culled`);
+  });
+});
+
+rooms("writers that wait are served in their order", async () => {
+  await withRoom({ slotsMax: 16, pagesMax: 10_000 }, async ({ room }) => {
+    for (let block = 0; block < 16; block += 1) await fill(room, 1, block);
+    const served: number[] = [];
+    const waits = Array.from({ length: 8 }, async (_, number) => {
+      const answer = granted(await room.reserve(number % 2 === 0 ? 1 : SLOT_PAGES));
+      served.push(number);
+      room.settle(answer.slot, 2, number, 1);
+    });
+    await Promise.all(waits);
+    assert.deepEqual(served, [0, 1, 2, 3, 4, 5, 6, 7]);
+  });
+});
+
+rooms("who finds every slot taken by writers is told so in bounded time", async () => {
+  await withRoom({ slotsMax: 16, pagesMax: 10_000 }, async ({ room }) => {
+    const taken: Reservation[] = [];
+    for (let number = 0; number < 16; number += 1) taken.push(granted(await room.reserve(1)));
+    const beganMs = Date.now();
+    assert.equal(await room.reserve(1), "no-space");
+    assert.ok(Date.now() - beganMs < 3000);
+    for (const { slot } of taken) room.giveBack(slot);
+    granted(await room.reserve(1));
+  });
+});
+
+rooms("a block that is read is passed over, and its slot is free only after the last reader", async () => {
+  await withRoom({ slotsMax: 16, pagesMax: 10_000 }, async ({ room, table, culled }) => {
+    const first = await fill(room, 1, 0);
+    for (let block = 1; block < 16; block += 1) await fill(room, 1, block);
+    room.startReading(first);
+    room.startReading(first);
+    for (let block = 16; block < 40; block += 1) await fill(room, 1, block);
+    assert.ok(!culled.includes(first));
+    room.leave(first);
+    room.endReading(first);
+    await pause(20);
+    assert.equal(table.stateOf(first), STATE.leaving);
+    room.endReading(first);
+    assert.notEqual(table.stateOf(first), STATE.leaving);
+  });
+});
+
+rooms("a pressed index costs blocks though there is room for more", async () => {
+  await withRoom({ slotsMax: 1000, pagesMax: 10_000 }, async (scene) => {
+    for (let block = 0; block < 10; block += 1) await fill(scene.room, 1, block);
+    assert.equal(scene.culled.length, 0);
+    scene.indexPressed = true;
+    await fill(scene.room, 1, 10);
+    await until(() => scene.culled.length > 0);
+    scene.indexPressed = false;
+    await pause(20);
+    const culled = scene.culled.length;
+    await fill(scene.room, 1, 11);
+    await pause(20);
+    assert.equal(scene.culled.length, culled);
+    assert.deepEqual(
+      scene.culled,
+      scene.culled.toSorted((a, b) => a - b),
+    );
+  });
+});
+
+rooms("who waits when the room is closed is told so, and who comes after", async () => {
+  await withRoom({ slotsMax: 16, pagesMax: 10_000 }, async ({ room }) => {
+    for (let number = 0; number < 16; number += 1) granted(await room.reserve(1));
+    const waiting = room.reserve(1);
+    await room.close();
+    assert.equal(await waiting, "closing");
+    assert.equal(await room.reserve(1), "closing");
+  });
+});
+
+rooms("free slots are taken by size: the smallest that fits, or the largest that does not", () => {
+  const free = new FreeLists(new SlotLinks());
+  for (const [slot, pages] of [0, 1, 3, 3, 17, 64].entries()) free.give(slot, pages);
+  assert.equal(free.slots, 6);
+  assert.equal(free.pages, 88);
+  assert.equal(free.smallestAtLeast(2), 3);
+  assert.equal(free.takeAtLeast(2), 3, "the one given last");
+  assert.equal(free.takeAtLeast(2), 2);
+  assert.equal(free.takeAtLeast(2), 4);
+  assert.equal(free.largestBelow(64), 1);
+  assert.equal(free.takeBelow(64, 1), 1);
+  assert.equal(free.takeBelow(64, 1), undefined);
+  assert.equal(free.largestBelow(64), 0);
+  assert.equal(free.takeAtLeast(65), undefined);
+  assert.equal(free.slots, 2);
+  free.clear();
+  assert.equal(free.pages, 0);
+  assert.equal(free.takeAtLeast(0), undefined);
+});
+
+rooms.run();
