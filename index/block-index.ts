@@ -2,6 +2,8 @@
  * The index: which block of which object of which volume lies in which slot. Changes are seen at once by every call
  * here, and reach LMDB in group commits that the event loop never waits for. Format: engine/FORMAT.md "Index".
  */
+import { statSync } from "node:fs";
+import { join } from "node:path";
 import { CacheError } from "./core/errors.js";
 import { FORMAT_VERSION } from "./core/layout.js";
 import { INDEX_TABLES, batchOf } from "./batch.js";
@@ -87,6 +89,10 @@ export class BlockIndex {
    */
   static open(options: BlockIndexOptions): BlockIndex {
     const { directory, mapBytes, cacheId, epoch, create } = options;
+    // LMDB would make what is not there.
+    if (!create && !statSync(join(directory, "data.mdb"), { throwIfNoEntry: false })?.size) {
+      throw new CacheError("E_INDEX_CORRUPT", `Cannot open the index in ${directory}: there is none`);
+    }
     const opened = Environment.open({ directory, mapBytes, regime: "volatile", tables: INDEX_TABLES });
     const store = options.wrapStore?.(opened) ?? opened;
     try {

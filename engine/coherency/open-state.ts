@@ -214,7 +214,7 @@ async function openClean(paths: CachePaths, ledger: Ledger): Promise<Content | s
     return `the index is at commit ${transactionId}, the last stop was at ${mark.transactionId}`;
   }
   await ledger.setMark({ ...mark, state: "unclean", bootId: bootId() });
-  fs.rmSync(paths.checkpoint, { force: true });
+  fs.rmSync(paths.checkpoint, { recursive: true, force: true });
   return {
     paths,
     ledger,
@@ -257,7 +257,7 @@ async function openWiped(
   await ledger.setMark({ ...mark, state: "opening", bootId: bootId() }, { epoch });
   const index = createIndex(paths, cacheId, epoch);
   await ledger.setMark({ ...mark, state: "unclean", bootId: bootId() });
-  fs.rmSync(paths.checkpoint, { force: true });
+  fs.rmSync(paths.checkpoint, { recursive: true, force: true });
   const table = new SlotTable();
   table.appendUnknown(slotNumbersFound(paths.slots));
   return {

@@ -4,11 +4,14 @@
  */
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
-import { CacheError, messageOf } from "../../index/core/errors.js";
+import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
 
 const { O_RDWR, O_CREAT, O_NOFOLLOW } = fs.constants;
 const FLOCK_BUSY = 1;
 const PID_BYTES_MAX = 32;
+/** A new owner writes its pid some milliseconds after it got the lock. */
+const PID_LOOKS = 20;
+const PID_LOOK_EVERY_MS = 5;
 
 export class OwnerLock {
   #fd: number | undefined;
@@ -18,7 +21,7 @@ export class OwnerLock {
   }
 
   /**
-   * Takes the lock or says who has it; never waits, never removes the file.
+   * Takes the lock or says who has it; never waits for it, never removes the file.
    * @param what named in messages: the directory that the lock guards.
    * @throws {CacheError} E_BUSY with the owner's pid; E_DIRECTORY if the file can't be opened; E_PLATFORM without flock(1).
    */
@@ -53,8 +56,13 @@ export class OwnerLock {
   /** Idempotent. */
   release(): void {
     if (this.#fd === undefined) return;
-    fs.closeSync(this.#fd);
+    const fd = this.#fd;
     this.#fd = undefined;
+    try {
+      fs.ftruncateSync(fd); // whoever comes second to the next owner is not to be told our pid
+    } finally {
+      fs.closeSync(fd);
+    }
   }
 }
 
@@ -69,9 +77,27 @@ function openLockFile(path: string): number {
   throw new CacheError("E_DIRECTORY", `Cannot open ${path}: it is not a plain file`);
 }
 
-/** The pid is for the message only: it may be of another pid namespace, or not written yet. */
+/** The pid is for the message only: it may be of another pid namespace, where nobody can tell whether it lives. */
 function ownerText(fd: number): string {
+  const nap = new Int32Array(new SharedArrayBuffer(4));
+  let pid = readPid(fd);
+  for (let looks = 1; looks < PID_LOOKS && (pid === undefined || !isAlive(pid)); looks += 1) {
+    Atomics.wait(nap, 0, 0, PID_LOOK_EVERY_MS);
+    pid = readPid(fd);
+  }
+  return pid === undefined ? "another process" : `process ${pid}`;
+}
+
+function readPid(fd: number): number | undefined {
   const bytes = Buffer.alloc(PID_BYTES_MAX);
   const text = bytes.toString("latin1", 0, fs.readSync(fd, bytes, 0, PID_BYTES_MAX, 0)).trim();
-  return /^[0-9]+$/.test(text) ? `process ${text}` : "another process";
+  return /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : undefined;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return errnoOf(error) !== "ESRCH"; // EPERM: it lives, and is somebody else's
+  }
 }

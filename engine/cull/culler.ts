@@ -103,10 +103,10 @@ export class Culler {
       const evicted = this.#evict(SLICE_VICTIMS_MAX, () => this.wanting(1));
       // A slice ends with its commit: only then are its slots free, and writers have had their turn.
       if (this.#leaving.slots > 0) await this.#leaving.released();
-      this.#giveUpOnFullDrive(evicted);
+      const refused = this.#giveUpOnFullDrive(evicted);
       const cuts = await this.#cutBack();
       this.#demand.serve();
-      idle = evicted === 0 && cuts === 0;
+      idle = evicted === 0 && cuts === 0 && !refused;
     }
   }
 
@@ -128,7 +128,8 @@ export class Culler {
     return victims;
   }
 
-  #giveUpOnFullDrive(evicted: number): void {
+  /** @returns whether a writer was told to do without. */
+  #giveUpOnFullDrive(evicted: number): boolean {
     const { headPages } = this.#demand;
     const { drive, free } = this.#parts;
     if (
@@ -137,12 +138,21 @@ export class Culler {
       free.smallestAtLeast(headPages) !== undefined
     ) {
       this.#fruitless = 0;
-      return;
+      return false;
     }
     this.#fruitless += evicted;
-    if (this.#fruitless <= FULL_DRIVE_VICTIMS_MAX) return;
+    if (this.#fruitless <= FULL_DRIVE_VICTIMS_MAX && this.#mayComeFree()) return false;
     this.#fruitless = 0;
     this.#demand.refuseHead();
+    return true;
+  }
+
+  /** Whether there is any slot that could become free without anything new on the drive. */
+  #mayComeFree(): boolean {
+    const { table } = this.#parts;
+    return [STATE.used, STATE.filling, STATE.leaving, STATE.unknown].some(
+      (state) => table.countOf(state) > 0,
+    );
   }
 
   /** Cuts free slots back for a waiter, or to work off what tenants waste in slots too large for them. */

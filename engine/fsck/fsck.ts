@@ -45,7 +45,7 @@ export interface FsckReport {
 
 /**
  * @throws {CacheError} what keeps the check from being made: E_BUSY, E_NOT_OURS, E_DIRECTORY, E_FORMAT_VERSION,
- * E_LEDGER_CORRUPT, E_IO.
+ * E_LEDGER_CORRUPT, E_IO; E_NOT_FOUND where the ledger was lost.
  */
 export async function fsckDirectory(options: FsckOptions): Promise<FsckReport> {
   const paths = cachePaths(options.directory, options.stateDirectory);

@@ -14,20 +14,25 @@ export function slotPath(root: string, slot: number): string {
   return path.join(slotDirectory(root, slot), String(slot));
 }
 
+/** Directories are made one after another; one this far beyond the others is none of ours. */
+const DIRECTORY_GAP_MAX = 16;
+
 /**
  * One more than the highest slot number that may have a file. Reads two directories, however many slots there are.
+ * Names that no slot of ours can have do not count.
  * @throws {CacheError} E_DIRECTORY where something else than a directory stands in the way.
  */
 export function slotNumbersFound(root: string): number {
-  const directories = numbersIn(root);
-  const last = directories.at(-1);
-  if (last === undefined) return 0;
+  let last = -1;
+  for (const number of numbersIn(root)) if (number <= last + DIRECTORY_GAP_MAX) last = number;
+  if (last < 0) return 0;
   const directory = path.join(root, String(last));
   if (!fs.lstatSync(directory).isDirectory()) {
     throw new CacheError("E_DIRECTORY", `Cannot use ${directory}: it is not a directory`);
   }
-  const slot = numbersIn(directory).at(-1);
-  return slot === undefined ? last * SLOTS_PER_DIRECTORY : slot + 1;
+  const first = last * SLOTS_PER_DIRECTORY;
+  const slots = numbersIn(directory).filter((slot) => slot >= first && slot < first + SLOTS_PER_DIRECTORY);
+  return (slots.at(-1) ?? first - 1) + 1;
 }
 
 /** Names in a directory that are plain decimal numbers, ascending. */

@@ -45,7 +45,7 @@ killLoad(`starts empty, right and in order after each of ${KILLS} kills of a mix
         const stored = await withCache({ directory, ...SMALL }, async (cache) => {
           const status = await cache.status();
           assert.deepEqual([status.start.kind, status.start.action], ["unclean", "wipe"]);
-          assert.equal(status.epoch, epoch + 1);
+          assert.ok(status.epoch > epoch); // the child may have wiped as well
           await expectMisses(cache, loadTags());
           const put = await putSome(cache, random, { fs: "after", count: 40 });
           assert.ok(put.length >= 35, `only ${put.length} of 40 were stored`);

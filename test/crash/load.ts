@@ -1,12 +1,14 @@
 /** A mixed load that checks every answer: eight workers, each with files of its own in a volume of its own and in shared ones. */
 import assert from "node:assert/strict";
-import type { BlockCache, CookieHandle, Tag, VolumeHandle } from "../../engine/cache.js";
+import { type BlockCache, type Tag, type VolumeHandle, isCacheError } from "../../engine/cache.js";
 import { between, contentOf, seededRandom, someLength } from "./support.js";
 
 export const WORKERS = 8;
 const FILES = 4;
 const BLOCKS = 12;
 const OWN_VOLUME_FILE = 0;
+/** Above it the whole cache is wiped: some times a second. */
+const WIPE_DICE = 0.9995;
 
 /** What a worker knows of a block: its last version, or that it can't be there. */
 type Known = { readonly version: number; readonly lengthBytes: number } | undefined;
@@ -33,8 +35,7 @@ export async function mixedLoad(cache: BlockCache, seed: number): Promise<void> 
 async function work(cache: BlockCache, worker: number, seed: number): Promise<void> {
   const random = seededRandom(seed);
   const known = new Map<string, Known>();
-  const volume = await cache.acquireVolume("load", `own ${worker}`);
-  const shared = await cache.acquireVolume("load", "shared 1");
+  let volumes = await acquire(cache, worker);
   for (let version = 1; ; version += 1) {
     const file = between(random, 0, FILES - 1);
     const tag = tagOf(worker, file, between(random, 0, BLOCKS - 1));
@@ -46,8 +47,21 @@ async function work(cache: BlockCache, worker: number, seed: number): Promise<vo
       await cache.remove(tag);
       known.delete(key);
       await check(cache, tag, undefined);
-    } else await invalidate({ volume, shared, worker, known, whole: dice > 0.99 });
+    } else if (dice < WIPE_DICE) {
+      const stale = await invalidate({ ...volumes, worker, known, whole: dice > 0.99 });
+      if (stale) volumes = await acquire(cache, worker);
+    } else await cache.wipe();
   }
+}
+
+interface Volumes {
+  readonly own: VolumeHandle;
+  readonly shared: VolumeHandle;
+}
+
+async function acquire(cache: BlockCache, worker: number): Promise<Volumes> {
+  const own = await cache.acquireVolume("load", `own ${worker}`);
+  return { own, shared: await cache.acquireVolume("load", "shared 1") };
 }
 
 async function put(
@@ -68,20 +82,23 @@ async function check(cache: BlockCache, tag: Tag, known: Known): Promise<void> {
   assert.ok(answer.bytes.equals(contentOf(tag, known.version, known.lengthBytes)), "wrong bytes");
 }
 
-async function invalidate(options: {
-  readonly volume: VolumeHandle;
-  readonly shared: VolumeHandle;
-  readonly worker: number;
-  readonly known: Map<string, Known>;
-  readonly whole: boolean;
-}): Promise<void> {
-  const { volume, shared, worker, known, whole } = options;
+/** @returns whether the handles ended with a wipe; what was known is then gone, and nothing else may be there. */
+async function invalidate(
+  options: Volumes & { readonly worker: number; readonly known: Map<string, Known>; readonly whole: boolean },
+): Promise<boolean> {
+  const { own, shared, worker, known, whole } = options;
   const file = whole ? OWN_VOLUME_FILE : 1;
-  if (whole) await volume.invalidate();
-  else {
-    const cookie: CookieHandle = await shared.acquireCookie(`worker ${worker} file 1`);
-    await cookie.invalidate();
-    await cookie.relinquish();
+  try {
+    if (whole) await own.invalidate();
+    else {
+      const cookie = await shared.acquireCookie(`worker ${worker} file 1`);
+      await cookie.invalidate();
+      await cookie.relinquish();
+    }
+  } catch (error) {
+    if (isCacheError(error, "E_STALE")) return true;
+    throw error;
   }
   for (const key of known.keys()) if (key.startsWith(`${file}/`)) known.delete(key);
+  return false;
 }

@@ -220,7 +220,7 @@ closed("a read under way when the cache is closed is answered", async () => {
     const read = cache.get(tagOf(0));
     await hold.reached;
     const closing = cache.close();
-    setTimeout(hold.release, 50);
+    setTimeout(() => hold.release(), 50);
     expectHit(await read, bytesOf(0, SLOT_BYTES));
     await closing;
     assert.equal((await startOf(directory)).kind, "clean");

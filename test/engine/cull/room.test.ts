@@ -62,7 +62,7 @@ async function withRoom(
 }
 
 function granted(answer: Reservation | string): Reservation {
-  assert.equal(typeof answer, "object", String(answer));
+  assert.equal(typeof answer, "object", JSON.stringify(answer));
   return answer as Reservation;
 }
 
@@ -79,7 +79,11 @@ rooms("no new slot is made while the drive is below its floor, what exists is us
     scene.drivePages = 0;
     const { slot, create } = granted(await room.reserve(16));
     assert.equal(create, false);
-    assert.equal(slot, scene.culled[0]);
+    assert.ok(scene.culled.includes(slot));
+    assert.deepEqual(
+      scene.culled,
+      scene.culled.toSorted((a, b) => a - b),
+    );
     assert.equal(table.numbers, 8);
     assert.equal(table.usedBytes, 8 * 16 * PAGE_BYTES);
     room.giveBack(slot);
