@@ -65,12 +65,14 @@ export class Housekeeper {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     await this.#running;
   }
 
   /** Lets a stopped housekeeper work again. */
   resume(): void {
     this.#stopped = false;
+    if (this.#reclaims.length > 0 || this.#left.size > 0) this.#wake();
   }
 
   #wake(): void {

@@ -81,8 +81,7 @@ export async function releaseState(state: OpenState, index = state.index): Promi
   try {
     await index.close();
   } finally {
-    await state.ledger.close();
-    state.releaseLocks();
+    await state.ledger.close().finally(state.releaseLocks);
   }
 }
 

@@ -96,6 +96,10 @@ export class Culler {
     await this.#culling;
   }
 
+  resume(): void {
+    this.#closed = false;
+  }
+
   async #cull(): Promise<void> {
     let idle = false;
     while (!idle && !this.#closed) {

@@ -80,6 +80,12 @@ export class Leaving {
     await this.#releasing;
   }
 
+  /** What was left waiting for a commit is waited for again. */
+  resume(): void {
+    this.#closed = false;
+    if (this.#left.length > 0) this.#releasing = this.#release();
+  }
+
   /** One commit at a time, each for all that left before it. */
   async #release(): Promise<void> {
     await Promise.resolve(); // so that #releasing is set before this can end
@@ -87,7 +93,10 @@ export class Leaving {
       const slots = this.#left;
       this.#left = [];
       while (!(await this.#commit())) {
-        if (this.#closed) return;
+        if (this.#closed) {
+          this.#left.unshift(...slots);
+          return;
+        }
         await sleep(COMMIT_RETRY_MS);
       }
       this.#slots -= slots.length;

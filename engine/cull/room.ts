@@ -177,6 +177,13 @@ export class Room {
     await this.#leaving.close(); // the culler's last slice
   }
 
+  /** Takes reservations again after close. */
+  resume(): void {
+    this.#closed = false;
+    this.#leaving.resume();
+    this.#culler.resume();
+  }
+
   /**
    * In order of preference: a free slot that fits; a smaller one that may grow; a new one; and a free slot that is far
    * too large, which is noted so that another one is cut back for it.

@@ -1,0 +1,251 @@
+/**
+ * An open cache as a whole: its parts put together, and its ways from open over wipes to close. What callers ask of it is
+ * in local-cache.ts.
+ */
+import type { BlockIndex } from "../index/block-index.js";
+import { CacheError, messageOf } from "../index/core/errors.js";
+import { Blocks, type Life } from "./blocks.js";
+import { markClean } from "./coherency/close-state.js";
+import { Discovery } from "./coherency/discovery.js";
+import { type OpenState, createIndex, releaseState, removeOldIndexes } from "./coherency/open-state.js";
+import { Counters } from "./counters.js";
+import { Drive, driveSpace } from "./cull/drive.js";
+import { FreeLists } from "./cull/free-lists.js";
+import { SlotLinks } from "./cull/linked-slots.js";
+import { LruPolicy } from "./cull/policy.js";
+import { Room } from "./cull/room.js";
+import { descriptorsMax } from "./descriptors.js";
+import { Housekeeper } from "./housekeeper.js";
+import { IndexGauge } from "./index-gauge.js";
+import type { CacheLimits } from "./limits.js";
+import type { LogFunction } from "./log.js";
+import { Objects } from "./objects.js";
+import { Checksummer } from "./slots/checksums.js";
+import { HotSlots } from "./slots/hot.js";
+import type { SlotIo } from "./slots/io.js";
+import { SlotFiles } from "./slots/slot-files.js";
+import { STATE, type SlotTable } from "./slots/slot-table.js";
+import { WriteBack } from "./slots/write-back.js";
+
+/** How long a stop or a wipe waits for calls under way; the kernel may hold one for ever. */
+const DRAIN_MS = 5000;
+
+export interface SessionOptions {
+  readonly state: OpenState;
+  readonly limits: CacheLimits;
+  readonly log: LogFunction;
+  readonly now: () => number;
+  readonly beganMs: number;
+  readonly io?: SlotIo;
+}
+
+export class Session {
+  readonly options: SessionOptions;
+  readonly table: SlotTable;
+  readonly counters = new Counters();
+  readonly gauge: IndexGauge;
+  readonly blocks: Blocks;
+  readonly housekeeper: Housekeeper;
+  readonly #links = new SlotLinks();
+  readonly #files: SlotFiles;
+  readonly #writeBack: WriteBack;
+  readonly #drive: Drive;
+  #discovery: Discovery;
+  #nextSequence: number;
+  #removing: Promise<void>;
+
+  constructor(options: SessionOptions) {
+    const { state, limits, log, now, io } = options;
+    this.options = options;
+    this.table = state.table;
+    this.#nextSequence = state.nextSequence;
+    this.#files = new SlotFiles({
+      root: state.paths.slots,
+      descriptorsMax: descriptorsMax(),
+      ...(io && { io }),
+    });
+    const onError = (slot: number, error: CacheError) =>
+      log("error", "the drive failed to keep a slot; this session will not end clean", {
+        slot,
+        error: String(error),
+      });
+    this.#writeBack = new WriteBack({ files: this.#files, now, onError });
+    this.#drive = new Drive({ look: () => driveSpace(state.paths.directory), now });
+    this.gauge = new IndexGauge({
+      index: () => this.blocks.life.index,
+      bytesMax: limits.indexBytesMax,
+      otherBytes: () => state.ledger.fileBytes(),
+      now,
+    });
+    const { takeSequence } = this;
+    const indexFull = () => this.gauge.full();
+    const checksummer = new Checksummer(state.cacheId);
+    const hot = new HotSlots({ now });
+    this.blocks = new Blocks(
+      {
+        table: this.table,
+        files: this.#files,
+        writeBack: this.#writeBack,
+        drive: this.#drive,
+        counters: this.counters,
+        hot,
+        checksummer,
+        log,
+        now,
+        takeSequence,
+        indexFull,
+      },
+      this.#newLife(state.index, new Objects(state.index, state.objectCounters), state.epoch),
+    );
+    for (const slot of state.order) this.blocks.life.policy.insert(slot);
+    this.housekeeper = new Housekeeper(this.blocks, log);
+    this.#discovery = this.#newDiscovery();
+    this.#removing = removeOldIndexes(state.paths, state.epoch, log);
+  }
+
+  /** Makes the session ready to answer: free slots are given out, and what is over the limits goes. */
+  async start(): Promise<void> {
+    const { room } = this.blocks.life;
+    room.giveAllFree();
+    await room.trim();
+    this.#discovery.start();
+  }
+
+  /** The next number of the one sequence that generations and stamps share. */
+  readonly takeSequence = (): number => {
+    const sequence = this.#nextSequence;
+    this.#nextSequence = sequence + 1;
+    return sequence;
+  };
+
+  /**
+   * Goes on with an empty index in a new epoch, which is raised durably before any slot is written in it; slot files are
+   * kept for new tenants. If that can't be done, the cache goes on as it was.
+   */
+  async wipe(): Promise<void> {
+    const { state, log } = this.options;
+    const old = this.blocks.life;
+    const epoch = state.ledger.epoch + 1;
+    await this.#discovery.stop();
+    try {
+      if (!(await this.#quiesce())) throw new CacheError("E_IO", "the drive does not answer");
+      await this.#removing; // it would take the new index for an old one
+      const index = createIndex(state.paths, state.cacheId, epoch);
+      try {
+        await state.ledger.setMark({ ...state.ledger.mark, state: "unclean" }, { epoch });
+      } catch (error) {
+        await index.close();
+        throw error;
+      }
+      this.#startLife(index, epoch);
+    } catch (error) {
+      old.room.resume();
+      throw new CacheError("E_IO", `Cannot wipe: ${messageOf(error)}`, { cause: error });
+    } finally {
+      this.housekeeper.resume();
+      this.#discovery = this.#newDiscovery();
+      this.#discovery.start();
+    }
+    await old.index.close().catch((error: unknown) => {
+      log("warn", "the index of the last epoch did not close", { error: messageOf(error) });
+    });
+    this.#removing = removeOldIndexes(state.paths, epoch, log);
+    log("info", "wiped on request", { epoch });
+  }
+
+  #startLife(index: BlockIndex, epoch: number): void {
+    const table = this.table;
+    for (let slot = 0; slot < table.numbers; slot += 1) {
+      if (table.stateOf(slot) !== STATE.used) continue;
+      table.move(slot, STATE.used, STATE.free);
+      table.clearTenant(slot);
+    }
+    this.housekeeper.clear();
+    const objects = new Objects(index, { nextObjectId: 1, nextVolumeId: 1, objects: 0 });
+    this.blocks.startLife(this.#newLife(index, objects, epoch));
+    this.gauge.reset();
+    this.blocks.life.room.giveAllFree();
+  }
+
+  /** The order of a clean stop; on any trouble the mark stays unclean and the locks are given up all the same. */
+  async close(): Promise<void> {
+    const { log } = this.options;
+    let quiet = false;
+    try {
+      await this.#discovery.stop();
+      quiet = await this.#quiesce();
+      if (!quiet) throw new CacheError("E_IO", "Cannot stop clean: the drive does not answer");
+      await this.#removing;
+      await this.#markClean();
+      log("info", "stopped clean", { blocks: this.table.countOf(STATE.used) });
+    } catch (error) {
+      log("error", "stopped, but not clean: the next start will wipe", { error: messageOf(error) });
+      throw error;
+    } finally {
+      this.#writeBack.abandon();
+      // A descriptor that the kernel still works on must not be closed under it.
+      if (quiet) this.#files.close();
+      await releaseState(this.options.state, this.blocks.life.index);
+    }
+  }
+
+  /** Ends what is under way. @returns whether it ended in time. */
+  async #quiesce(): Promise<boolean> {
+    const ended = Promise.all([this.housekeeper.stop(), this.blocks.life.room.close()])
+      .then(() => this.blocks.idle())
+      .then(() => true);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(resolve, DRAIN_MS, false);
+    });
+    return Promise.race([ended, late]).finally(() => clearTimeout(timer));
+  }
+
+  #newLife(index: BlockIndex, objects: Objects, epoch: number): Life {
+    const { limits, log } = this.options;
+    const policy = new LruPolicy(this.#links);
+    this.#links.reserve(this.table.numbers);
+    const room = new Room({
+      table: this.table,
+      free: new FreeLists(this.#links),
+      policy,
+      files: this.#files,
+      writeBack: this.#writeBack,
+      drive: this.#drive,
+      limits,
+      dropEntry: (slot) => this.blocks.dropTenant(slot),
+      committed: () => index.committed(),
+      indexPressed: () => this.gauge.pressed(),
+      onCulled: (slot) => {
+        this.counters.culled += 1;
+        this.housekeeper.noteLeft(this.table.objectIdOf(slot));
+      },
+      onTrouble: (message, error) => log("warn", message, { error: messageOf(error) }),
+    });
+    return { index, objects, room, policy, epoch };
+  }
+
+  #newDiscovery(): Discovery {
+    return new Discovery({
+      table: this.table,
+      files: this.#files,
+      room: () => this.blocks.life.room,
+      log: this.options.log,
+    });
+  }
+
+  async #markClean(): Promise<void> {
+    const { index, objects, policy, epoch } = this.blocks.life;
+    await markClean({
+      state: this.options.state,
+      index,
+      epoch,
+      objectCounters: objects.counters,
+      order: policy.order(),
+      table: this.table,
+      files: this.#files,
+      writeBack: this.#writeBack,
+      nextSequence: this.#nextSequence,
+    });
+  }
+}
