@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { BlockIndex } from "../index/block-index.js";
+import { type CacheError, isCacheError } from "../index/core/errors.js";
 import { OBJECT_IDS_MAX } from "../index/core/layout.js";
 import type { ObjectRecord, VolumeRecord } from "../index/records.js";
 import { type NameBytes, checkFsName, checkName, nameBuffer } from "../index/core/names.js";
@@ -76,6 +77,7 @@ export interface ObjectCounters {
 export class Objects {
   readonly #index: BlockIndex;
   readonly counters: ObjectCounters;
+  readonly #onCorrupt: (error: CacheError) => void;
   readonly #volumes = new Map<string, VolumeState>();
   readonly #volumesById = new Map<number, VolumeState>();
   /** The last volume that was named, and by which text: most calls name the same one again. */
@@ -85,9 +87,11 @@ export class Objects {
   /** Loaded objects, the longest loaded first. */
   readonly #loaded = new Set<ObjectState>();
 
-  constructor(index: BlockIndex, counters: ObjectCounters) {
+  /** @param onCorrupt told of records that do not read back; they count as absent and are written anew. */
+  constructor(index: BlockIndex, counters: ObjectCounters, onCorrupt: (error: CacheError) => void) {
     this.#index = index;
     this.counters = counters;
+    this.#onCorrupt = onCorrupt;
   }
 
   /** The file of these names if the index knows it. @throws {CacheError} E_ARGUMENT. */
@@ -118,7 +122,8 @@ export class Objects {
     const key = volumeMapKey(fs, volume);
     const loaded = this.#volumes.get(key);
     if (loaded !== undefined) return loaded;
-    const record = this.#index.findVolume(checkFsName(fs), checkName("volume", volume));
+    const [fsBytes, volumeBytes] = [checkFsName(fs), checkName("volume", volume)];
+    const record = this.#readable(() => this.#index.findVolume(fsBytes, volumeBytes));
     if (record === undefined) return undefined;
     const state = new VolumeState(record.id, owned(record.fs), owned(record.volume));
     state.coherency = owned(record.coherency);
@@ -142,7 +147,9 @@ export class Objects {
     const loaded = volume.objects.get(key);
     if (loaded !== undefined) return loaded;
     const bytes = checkName("inode", inode);
-    const record = volume.recorded ? this.#index.findObject(volume.id, bytes) : undefined;
+    const record = volume.recorded
+      ? this.#readable(() => this.#index.findObject(volume.id, bytes))
+      : undefined;
     if (record === undefined) return undefined;
     const state = new ObjectState(record.id, volume, owned(bytes));
     state.coherency = owned(record.coherency);
@@ -198,6 +205,16 @@ export class Objects {
     if (loaded !== undefined && (loaded.users > 0 || loaded.objects.size > 0)) return;
     this.#index.removeVolume(record);
     if (loaded !== undefined) this.#dropVolume(key, loaded);
+  }
+
+  #readable<T>(find: () => T | undefined): T | undefined {
+    try {
+      return find();
+    } catch (error) {
+      if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
+      this.#onCorrupt(error);
+      return undefined;
+    }
   }
 
   #keepVolume(key: string, state: VolumeState): VolumeState {

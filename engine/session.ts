@@ -95,7 +95,11 @@ export class Session {
         takeSequence,
         indexFull,
       },
-      this.#newLife(state.index, new Objects(state.index, state.objectCounters), state.epoch),
+      this.#newLife(
+        state.index,
+        new Objects(state.index, state.objectCounters, this.#onCorrupt),
+        state.epoch,
+      ),
     );
     for (const slot of state.order) this.blocks.life.policy.insert(slot);
     this.housekeeper = new Housekeeper(this.blocks, log);
@@ -110,6 +114,13 @@ export class Session {
     await room.trim();
     this.#discovery.start();
   }
+
+  readonly #onCorrupt = (error: CacheError): void => {
+    this.counters.corrupt += 1;
+    this.options.log("warn", "a record of the index does not read back and counts as absent", {
+      error: error.message,
+    });
+  };
 
   /** The next number of the one sequence that generations and stamps share. */
   readonly takeSequence = (): number => {
@@ -161,7 +172,7 @@ export class Session {
       table.clearTenant(slot);
     }
     this.housekeeper.clear();
-    const objects = new Objects(index, { nextObjectId: 1, nextVolumeId: 1, objects: 0 });
+    const objects = new Objects(index, { nextObjectId: 1, nextVolumeId: 1, objects: 0 }, this.#onCorrupt);
     this.blocks.startLife(this.#newLife(index, objects, epoch));
     this.gauge.reset();
     this.blocks.life.room.giveAllFree();
