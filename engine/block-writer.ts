@@ -44,6 +44,7 @@ export class BlockWriter {
       if (typeof reservation === "string") return this.#parts.counters.bypass(reservation);
       return await this.#fill(object, block, bytes, sequence, reservation);
     } catch (error) {
+      if (!(error instanceof CacheError)) throw error; // a bug of ours is no trouble of the drive
       this.#parts.log("warn", "a block could not be stored", { error: String(error) });
       return this.#parts.counters.bypass("io-error");
     } finally {
@@ -122,7 +123,7 @@ export class BlockWriter {
       const full = FULL_ERRNOS.has(errno);
       if (full) drive.noteFull();
       log("warn", "a slot could not be written", { error: String(error) });
-      this.#afterFailedWrite(slot, full || SCARCE_ERRNOS.has(errno));
+      this.#afterFailedWrite(reservation, full || SCARCE_ERRNOS.has(errno));
       return full ? "drive-full" : "io-error";
     }
     const pages = pagesOf(bytes.length);
@@ -132,12 +133,13 @@ export class BlockWriter {
   }
 
   /** The slot holds what the drive says it holds; its number is given up with a file that is not there. */
-  #afterFailedWrite(slot: number, harmless: boolean): void {
+  #afterFailedWrite({ slot, create }: Reservation, harmless: boolean): void {
     const { table, files } = this.#parts;
     const { room } = this.#blocks.life;
     const allocated = usable(() => files.allocatedBytes(slot));
     if (allocated === undefined) {
-      room.setAside(slot, STATE.retired);
+      if (create) room.notMade(slot);
+      else room.setAside(slot, STATE.retired);
     } else if (harmless && allocated !== "unusable") {
       table.setPages(slot, Math.min(SLOT_PAGES, pagesOf(allocated)));
       room.giveBack(slot);

@@ -59,6 +59,8 @@ export class Room {
   readonly #leaving: Leaving;
   readonly #culler: Culler;
   readonly #waiters: Waiter[] = [];
+  /** Numbers given out whose file was then not made: retired for the table, the first to be given out again. */
+  readonly #unmade: number[] = [];
   #closed = false;
 
   constructor(parts: RoomParts) {
@@ -131,6 +133,12 @@ export class Room {
     this.#kickForWaiters();
   }
 
+  /** The file of a filling slot could not be made; its number is as good as new. */
+  notMade(slot: number): void {
+    this.setAside(slot, STATE.retired);
+    this.#unmade.push(slot);
+  }
+
   /** A slot whose file was found on the drive. */
   found(slot: number, pages: number): void {
     const { table, free } = this.#parts;
@@ -200,7 +208,7 @@ export class Room {
       return this.#fill(slot, false);
     }
     if (this.#budget.creatableSlots() > 0 && this.#mayGrow(pages, 1)) {
-      const slot = table.append(STATE.free);
+      const slot = this.#newNumber();
       table.setPages(slot, pages);
       drive.granted(pages, 1);
       return this.#fill(slot, true);
@@ -213,6 +221,13 @@ export class Room {
   #fill(slot: number, create: boolean): Reservation {
     this.#parts.table.move(slot, STATE.free, STATE.filling);
     return { slot, create };
+  }
+
+  #newNumber(): number {
+    const unmade = this.#unmade.pop();
+    if (unmade === undefined) return this.#parts.table.append(STATE.free);
+    this.#parts.table.move(unmade, STATE.retired, STATE.free);
+    return unmade;
   }
 
   #mayGrow(pages: number, inodes: number): boolean {

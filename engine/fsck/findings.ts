@@ -8,8 +8,8 @@ export interface FsckFinding {
 export type Findings = readonly FsckFinding[];
 
 /**
- * - `unclean`, `checkpoint-damaged`, `checkpoint-foreign`, `ledger-foreign`, `index-corrupt`, `index-other-commit`: the
- *   next start wipes;
+ * - `unclean`, `checkpoint-damaged`, `checkpoint-foreign`, `index-corrupt`, `index-other-commit`: the next start wipes;
+ * - `ledger-foreign`: the next start is refused, for the ledger belongs to another cache;
  * - `entry-corrupt`: an entry does not read back;
  * - `entry-slot`: an entry names a slot that is not its own;
  * - `slot-twice`: two entries name one slot;

@@ -73,7 +73,6 @@ export class SlotFiles {
   /** Writes from the start of the slot; `create` makes the file, which must not exist. @throws {CacheError} E_IO. */
   async write(slot: number, bytes: Uint8Array, create: boolean): Promise<void> {
     const flags = create ? O_CREAT | O_EXCL : 0;
-    if (create) this.#makeDirectory(slot);
     await this.#use(slot, "write", flags, async (fd) => {
       for (let done = 0; done < bytes.length;) {
         const put = await this.#io.write(fd, bytes, done, bytes.length - done, done);
@@ -156,6 +155,7 @@ export class SlotFiles {
 
   async #openAsync(slot: number, flags: number): Promise<OpenSlot> {
     try {
+      this.#checkDirectory(slot, flags !== 0);
       const fd = await this.#io.open(slotPath(this.#root, slot), O_RDWR | O_NOFOLLOW | flags);
       const raced = this.#open.get(slot); // a synchronous read may have opened it meanwhile
       if (raced !== undefined) {
@@ -170,6 +170,7 @@ export class SlotFiles {
   }
 
   #openSync(slot: number): number {
+    this.#checkDirectory(slot, false);
     return this.#io.openSync(slotPath(this.#root, slot), O_RDWR | O_NOFOLLOW);
   }
 
@@ -216,17 +217,19 @@ export class SlotFiles {
     if (last !== undefined && last !== found) this.#ring[place] = last;
   }
 
-  #makeDirectory(slot: number): void {
+  /** Looks once at the directory of a slot: it is made if `create` is set, and nothing else may stand there, no link either. */
+  #checkDirectory(slot: number, create: boolean): void {
     const directory = slotDirectory(this.#root, slot);
     if (this.#directories.has(directory)) return;
-    this.#call(slot, "make a directory for", () => {
-      const stats = fs.lstatSync(directory, { throwIfNoEntry: false });
-      if (stats === undefined) fs.mkdirSync(directory, { mode: DIRECTORY_MODE });
-      else if (!stats.isDirectory()) throw new CacheError("E_IO", `${directory} is not a directory`);
-    });
+    const stats = fs.lstatSync(directory, { throwIfNoEntry: create ? false : true });
+    if (stats !== undefined && !stats.isDirectory()) {
+      throw new CacheError("E_IO", `Cannot use ${directory}: it is not a directory`);
+    }
+    if (stats === undefined) {
+      fs.mkdirSync(directory, { mode: DIRECTORY_MODE });
+      this.madeIn.add(this.#root);
+    }
     this.#directories.add(directory);
-    this.madeIn.add(this.#root);
-    this.madeIn.add(directory);
   }
 
   #call<T>(slot: number, action: string, body: () => T): T {
