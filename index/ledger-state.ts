@@ -1,8 +1,8 @@
 /** The state record of the ledger. Pure. Format: engine/FORMAT.md "Ledger". */
 import assert from "node:assert/strict";
 import { CacheError } from "./core/errors.js";
-import { LEDGER_VERSION } from "./core/layout.js";
-import { CACHE_ID_BYTES, number, pack, readBytes, readNumber, unpack } from "./records.js";
+import { CACHE_ID_BYTES, LEDGER_VERSION } from "./core/layout.js";
+import { number, pack, readBytes, readNumber, unpack } from "./records.js";
 
 const STATES = ["clean", "opening", "unclean"] as const;
 const REGIMES = ["volatile"] as const;

@@ -3,8 +3,9 @@
  * changes will get tables of their own. Every change is flushed before its promise resolves.
  * Format: engine/FORMAT.md "Ledger".
  */
-import { closeSync, fsyncSync, openSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
+import { syncDirectory } from "./core/sync-directory.js";
 import { CacheError, messageOf } from "./core/errors.js";
 import { Environment } from "./environment.js";
 import { decodeLedgerState, encodeLedgerState } from "./ledger-state.js";
@@ -64,7 +65,7 @@ export class Ledger {
       const state = newState(create.cacheId);
       await environment.commit([{ table: "state", key: stateKey, value: encodeLedgerState(state) }]);
       await environment.sync();
-      syncDirectory(directory);
+      flushDirectory(directory);
       return new Ledger(environment, directory, state);
     } catch (error) {
       await environment.close();
@@ -156,14 +157,11 @@ function newState(cacheId: Buffer): LedgerState {
 }
 
 /** LMDB flushes its files, not the directory that names them. */
-function syncDirectory(directory: string): void {
-  const descriptor = openSync(directory, "r");
+function flushDirectory(directory: string): void {
   try {
-    fsyncSync(descriptor);
+    syncDirectory(directory);
   } catch (cause) {
     throw new CacheError("E_IO", `Cannot flush the ledger in ${directory}: ${messageOf(cause)}`, { cause });
-  } finally {
-    closeSync(descriptor);
   }
 }
 

@@ -8,11 +8,10 @@
 import assert from "node:assert/strict";
 import { Packr } from "msgpackr";
 import { CacheError } from "./core/errors.js";
-import { COHERENCY_BYTES_MAX, FORMAT_VERSION, OBJECT_IDS_MAX } from "./core/layout.js";
+import { CACHE_ID_BYTES, COHERENCY_BYTES_MAX, FORMAT_VERSION, OBJECT_IDS_MAX } from "./core/layout.js";
 import { decodeObjectKey, decodeVolumeKey, nameDigest, objectKey, volumeKey } from "./keys.js";
 
 export const RECORD_VERSION = 1;
-export const CACHE_ID_BYTES = 16;
 
 const U32_MAX = 0xffff_ffff;
 const SIZE_BYTES_MAX = 2n ** 63n - 1n;

@@ -7,10 +7,9 @@ import fs from "node:fs";
 import os from "node:os";
 import { crc32 } from "@node-rs/crc32";
 import { errnoOf } from "../../index/core/errors.js";
-import { SLOT_BYTES, SLOT_PAGES } from "../../index/core/layout.js";
+import { CACHE_ID_BYTES, SLOT_BYTES, SLOT_PAGES } from "../../index/core/layout.js";
 import { type SlotArrays, SLOT_STATES, STATE } from "../slots/slot-table.js";
 import { replaceFile } from "./durable-file.js";
-import { CACHE_ID_BYTES } from "./signature.js";
 
 export interface Checkpoint {
   readonly cacheId: Buffer;

@@ -10,7 +10,7 @@ import type { SlotFiles } from "../slots/slot-files.js";
 import { STATE, type SlotTable } from "../slots/slot-table.js";
 import type { WriteBack } from "../slots/write-back.js";
 import { writeCheckpoint } from "./checkpoint.js";
-import { syncDirectory } from "./durable-file.js";
+import { syncDirectory } from "../../index/core/sync-directory.js";
 import { type OpenState, bootId, indexDirectory } from "./open-state.js";
 
 export interface CloseParts {

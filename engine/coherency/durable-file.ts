@@ -1,6 +1,7 @@
 /** Files that must be whole or absent after a power cut. */
 import fs from "node:fs";
 import path from "node:path";
+import { syncDirectory } from "../../index/core/sync-directory.js";
 
 /** Replaces a small file: temporary file, fsync, rename, fsync of the directory. */
 export function replaceFile(target: string, parts: readonly Uint8Array[], mode = 0o600): void {
@@ -16,14 +17,4 @@ export function replaceFile(target: string, parts: readonly Uint8Array[], mode =
   }
   fs.renameSync(temporary, target);
   syncDirectory(path.dirname(target));
-}
-
-/** Makes the names in a directory durable. */
-export function syncDirectory(directory: string): void {
-  const fd = fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
 }

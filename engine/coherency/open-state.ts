@@ -8,7 +8,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { BlockIndex } from "../../index/block-index.js";
 import { CacheError, isCacheError } from "../../index/core/errors.js";
-import { FORMAT_VERSION } from "../../index/core/layout.js";
+import { CACHE_ID_BYTES, FORMAT_VERSION } from "../../index/core/layout.js";
 import { Ledger } from "../../index/ledger.js";
 import type { StartReport } from "../api.js";
 import type { LogFunction } from "../log.js";
@@ -18,7 +18,7 @@ import { SlotTable } from "../slots/slot-table.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import { type CachePaths, cachePaths, checkSignature, makeInner, prepareDirectory } from "./directory.js";
 import { OwnerLock } from "./owner-lock.js";
-import { CACHE_ID_BYTES, type Signature, writeSignature } from "./signature.js";
+import { type Signature, writeSignature } from "./signature.js";
 
 /** Address space for the index; LMDB takes memory only for what is there. */
 const INDEX_MAP_BYTES = 16 * 1024 ** 3;

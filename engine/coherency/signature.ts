@@ -6,7 +6,6 @@ import { FORMAT_VERSION } from "../../index/core/layout.js";
 import { replaceFile } from "./durable-file.js";
 
 export const SIGNATURE_NAME = "format";
-export const CACHE_ID_BYTES = 16;
 const SIGNATURE_BYTES_MAX = 4096;
 const PATTERN = /^tagcache cache directory\nformat ([1-9][0-9]{0,8})\ncache ([0-9a-f]{32})\n/;
 

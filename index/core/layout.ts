@@ -19,6 +19,9 @@ export const SEQUENCES_MAX = 2 ** 48;
 /** Slot numbers take four bytes; the last one means "no slot". */
 export const NO_SLOT = 0xffff_ffff;
 
+/** A cache id is drawn at random when its ledger is made. */
+export const CACHE_ID_BYTES = 16;
+
 /** `fs` names a file system type: 1 to this many bytes. */
 export const FS_NAME_BYTES_MAX = 255;
 /** `volume` and `inode` are opaque: 0 to this many bytes each. */
