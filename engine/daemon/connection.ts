@@ -9,11 +9,12 @@ import type { HandleCount } from "./handles.js";
 import { decodeHeader, encodeHeader } from "./headers.js";
 import type { Header, HeaderValue } from "./headers.js";
 import { checkHello, helloReply } from "./hello.js";
-import { JOINED_PAYLOAD_BYTES_MAX, LINGER_MS, REQUEST_BYTES } from "./limits.js";
+import { LINGER_MS, REQUEST_BYTES } from "./limits.js";
 import type { ServerLimits } from "./limits.js";
 import type { Logger } from "./logger.js";
 import type { Operation, OperationServices, Reply } from "./operation.js";
 import { OPERATIONS, unknownOperation } from "./operations.js";
+import { ReplyWriter } from "./reply-writer.js";
 
 /** What all connections of a server share. */
 export interface ConnectionContext extends OperationServices {
@@ -46,17 +47,17 @@ export class Connection {
   readonly #socket: Socket;
   readonly #parser: FrameParser;
   readonly #handles: HandleTable;
+  readonly #replies: ReplyWriter;
   #receiving: Job | undefined;
   #greeted = false;
   /** Set once nothing more is read: refused, drained or ended by the client. */
   #refused = false;
   #draining = false;
   #inputEnded = false;
-  #corked = false;
   #requests = 0;
   #bytes = 0;
-  #unsent = 0;
-  #progress = 0;
+  /** Pieces of input taken. */
+  #chunks = 0;
   #progressSeen = 0;
   #stalledTicks = 0;
   #ticks = 0;
@@ -65,6 +66,7 @@ export class Connection {
     this.#context = context;
     this.#socket = socket;
     this.#handles = new HandleTable(context.limits.handlesPerConnection, context.handles);
+    this.#replies = new ReplyWriter(socket, context.pool);
     this.#parser = new FrameParser({
       onHeader: (header, payloadBytes) => this.#onHeader(header, payloadBytes),
       onFrame: () => this.#onFrame(),
@@ -114,11 +116,13 @@ export class Connection {
       this.refuse(new CacheError("E_TIMEOUT", `Cannot wait longer: no hello within ${limits.helloMs} ms`));
       return;
     }
-    const owing = this.#unsent > 0 || !(this.#parser.idle || this.#parser.stopped);
-    this.#stalledTicks = owing && this.#progress === this.#progressSeen ? this.#stalledTicks + 1 : 0;
-    this.#progressSeen = this.#progress;
+    const { unsent, sent } = this.#replies;
+    const owing = unsent > 0 || !(this.#parser.idle || this.#parser.stopped);
+    const progress = this.#chunks + sent;
+    this.#stalledTicks = owing && progress === this.#progressSeen ? this.#stalledTicks + 1 : 0;
+    this.#progressSeen = progress;
     if (this.#stalledTicks * tickMs < limits.stallMs) return;
-    if (this.#unsent === 0) {
+    if (unsent === 0) {
       this.refuse(
         new CacheError("E_TIMEOUT", `Cannot wait longer: a frame stopped for ${limits.stallMs} ms`),
       );
@@ -130,7 +134,7 @@ export class Connection {
 
   #onData(chunk: Buffer): void {
     if (this.#refused || this.#draining) return;
-    this.#progress += 1;
+    this.#chunks += 1;
     this.#parse(() => this.#parser.push(chunk));
   }
 
@@ -219,44 +223,12 @@ export class Connection {
   }
 
   #send(job: Job, reply: Reply): void {
-    const { pooled } = reply;
     if (this.#refused || this.#socket.destroyed || this.#socket.writableEnded) {
-      if (pooled !== undefined) this.#context.pool.give(pooled);
+      if (reply.pooled !== undefined) this.#context.pool.give(reply.pooled);
       this.#done(job);
       return;
     }
-    const payload = reply.payload ?? [];
-    const payloadBytes = payload.reduce((sum, part) => sum + part.length, 0);
-    const header = encodeHeader({ id: job.id, ...reply.header });
-    const joined = payloadBytes <= JOINED_PAYLOAD_BYTES_MAX ? payload : [];
-    const [only] = joined;
-    const frame = encodeFrame(header, payloadBytes, joined.length > 1 ? Buffer.concat(joined) : only);
-    const rest = joined.length > 0 ? [] : payload;
-    const onSent = (error?: Error | null) => {
-      this.#unsent -= 1;
-      this.#progress += 1;
-      // After a failed write the memory is left to the collector: nothing proves that the kernel is done with it.
-      if (pooled !== undefined && !error) this.#context.pool.give(pooled);
-      reply.onSent?.();
-      this.#done(job);
-    };
-    this.#unsent += 1;
-    this.#cork();
-    this.#socket.write(frame, rest.length === 0 ? onSent : undefined);
-    for (const [index, part] of rest.entries()) {
-      this.#socket.write(part, index === rest.length - 1 ? onSent : undefined);
-    }
-  }
-
-  /** Replies of one turn leave in one system call. */
-  #cork(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    this.#socket.cork();
-    process.nextTick(() => {
-      this.#corked = false;
-      this.#socket.uncork();
-    });
+    this.#replies.send({ id: job.id, ...reply.header }, reply, () => this.#done(job));
   }
 
   #done(job: Job): void {
