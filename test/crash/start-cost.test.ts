@@ -19,7 +19,7 @@ import {
 
 const startCost = suite("cost of a start that wipes");
 const FEW_ENTRIES = 10_000;
-const MANY_ENTRIES = 200_000;
+const MANY_ENTRIES = 1_000_000;
 const MANY_SLOTS = 20_000;
 const BLOCKS_A_FILE = 100;
 const COMMIT_EVERY = 20_000;
