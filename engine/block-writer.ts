@@ -5,7 +5,7 @@ import type { Entry } from "../index/entry.js";
 import type { PutResult } from "./api.js";
 import type { BlockParts, Blocks } from "./blocks.js";
 import type { Reservation } from "./cull/room.js";
-import type { ObjectState } from "./objects.js";
+import { type ObjectState, recordBytes } from "./objects.js";
 import { CHECKSUM_CRC32 } from "./slots/checksums.js";
 import { STATE } from "./slots/slot-table.js";
 
@@ -33,13 +33,17 @@ export class BlockWriter {
   async store(object: ObjectState, block: number, bytes: Buffer): Promise<PutResult> {
     const sequence = this.#parts.takeSequence();
     const life = this.#blocks.life;
-    object.users += 1;
-    object.fills += 1;
+    life.objects.hold(object);
+    object.fills.add(sequence);
     this.#blocks.began();
     try {
       await this.#parts.writeBack.admit();
       if (life.index.queuedChanges > QUEUED_CHANGES_MAX) await life.index.committed();
-      if (this.#parts.indexFull()) return this.#parts.counters.bypass("index-full");
+      if (this.#parts.indexFull()) {
+        life.room.changed(); // culling makes room there too
+        return this.#parts.counters.bypass("index-full");
+      }
+      if (!object.recorded) this.#parts.noteRecord(recordBytes(object));
       const reservation = await life.room.reserve(pagesOf(bytes.length));
       if (typeof reservation === "string") return this.#parts.counters.bypass(reservation);
       return await this.#fill(object, block, bytes, sequence, reservation);
@@ -48,9 +52,9 @@ export class BlockWriter {
       this.#parts.log("warn", "a block could not be stored", { error: String(error) });
       return this.#parts.counters.bypass("io-error");
     } finally {
-      object.users -= 1;
-      object.fills -= 1;
-      if (object.fills === 0) object.floors = undefined;
+      life.objects.letGo(object);
+      object.fills.delete(sequence);
+      if (object.fills.size === 0) object.floors = undefined;
       this.#blocks.ended();
     }
   }
@@ -105,7 +109,7 @@ export class BlockWriter {
     const old = this.#blocks.entryOf(object.id, block);
     if (!object.recorded) objects.record(object);
     if (old !== undefined) this.#blocks.drop(object.id, block, old);
-    if (object.fills > 1) (object.floors ??= new Map()).set(block, entry.sequence);
+    if (object.fills.size > 1) object.raiseFloor(block, entry.sequence);
     index.putEntry(object.id, block, entry);
     room.settle(entry.slot, object.id, block, entry.validBytes);
     this.#parts.counters.puts += 1;

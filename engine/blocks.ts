@@ -45,6 +45,8 @@ export interface BlockParts {
   readonly takeSequence: () => number;
   /** The index has no room left for more entries. */
   readonly indexFull: () => boolean;
+  /** A record of so many bytes is about to be written to the index. */
+  readonly noteRecord: (bytes: number) => void;
 }
 
 export class Blocks {
@@ -99,7 +101,7 @@ export class Blocks {
 
   /** Drops a block, and keeps what is being stored under it from being published; resolves after its commit. */
   async remove(object: ObjectState, block: number): Promise<boolean> {
-    if (object.fills > 0) (object.floors ??= new Map()).set(block, this.#parts.takeSequence());
+    if (object.fills.size > 0) object.raiseFloor(block, this.#parts.takeSequence());
     const entry = this.current(object, block);
     if (entry === undefined) return false;
     this.drop(object.id, block, entry);

@@ -16,11 +16,14 @@ import {
 import type { Life } from "./blocks.js";
 import { BLOCK_BYTES, type Piece, addRange, bytesBeforeEnd, piecesOf } from "./file-ranges.js";
 import { checkRange, coherencyOf, outcomeOf, sizeOf } from "./handle-arguments.js";
-import type { ObjectState, VolumeState } from "./objects.js";
+import { type ObjectState, type VolumeState, recordBytes } from "./objects.js";
 import type { HandleParts } from "./volume-handle.js";
 
 /** What a cookie needs of its volume's handle. */
 interface Holder {
+  /** Ends the cookie when the volume is given up; until detach. */
+  attach(cookie: LocalCookie): void;
+  detach(cookie: LocalCookie): void;
   readonly stale: boolean;
   /** @throws {CacheError} E_CLOSED, E_STALE. */
   check(): void;
@@ -40,10 +43,11 @@ export class LocalCookie implements CookieHandle {
     this.#volume = volume;
     this.#state = state;
     this.#life = parts.blocks.life;
-    if (outcome === "invalidated") state.revision += 1;
+    if (outcome !== "found") state.revision += 1;
     this.#revision = state.revision;
     this.outcome = outcome;
-    state.users += 1;
+    this.#life.objects.hold(state);
+    volume.attach(this);
   }
 
   /** Another size is a mismatch like other coherency data: the content may be that of another file. */
@@ -62,14 +66,16 @@ export class LocalCookie implements CookieHandle {
     const outcome = resized ? "invalidated" : outcomeOf(state, coherency);
     const handle = new LocalCookie(parts, volume, state, outcome);
     if (outcome === "found") return handle;
-    state.coherency = coherency ?? state.coherency;
-    state.sizeBytes = sizeBytes ?? state.sizeBytes;
+    // A file not seen before starts with nothing, even if its state is that of a retired one.
+    state.coherency = coherency ?? (outcome === "created" ? Buffer.alloc(0) : state.coherency);
+    state.sizeBytes = sizeBytes ?? (outcome === "created" ? 0n : state.sizeBytes);
     if (outcome === "invalidated") {
       handle.#raiseStamp();
       await index.committed();
     } else {
-      objects.record(state);
-      parts.housekeeper.noteLeft(state.id);
+      // Without room for its record the file stays unknown to the index; its puts will be told so.
+      parts.noteRecord(recordBytes(state));
+      if (!parts.indexFull()) objects.record(state);
     }
     return handle;
   }
@@ -170,8 +176,9 @@ export class LocalCookie implements CookieHandle {
     this.#check();
     const coherency = coherencyOf(options.coherency);
     this.#held = false;
-    this.#state.users -= 1;
     const kept = this.#stale ? undefined : coherency;
+    this.#volume.detach(this);
+    this.#letGo();
     if (kept !== undefined) this.#state.coherency = kept;
     if (options.retire === true) {
       this.#state.stamp = this.#parts.takeSequence();
@@ -179,7 +186,18 @@ export class LocalCookie implements CookieHandle {
         this.#life.objects.removeRecord({ volumeId: this.#state.volume.id, inode: this.#state.inode });
       this.#parts.housekeeper.reclaimObject(this.#state.volume.id, this.#state.id, this.#state.stamp);
       await this.#life.index.committed();
-    } else if (kept !== undefined) this.#life.objects.record(this.#state);
+    } else if (kept !== undefined && this.#state.recorded) this.#life.objects.record(this.#state);
+  }
+
+  /** The volume was given up, and this handle with it. */
+  end(): void {
+    this.#held = false;
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    this.#life.objects.letGo(this.#state);
+    this.#parts.housekeeper.noteLeft(this.#state.id);
   }
 
   #check(): BypassReason | undefined {
@@ -198,6 +216,7 @@ export class LocalCookie implements CookieHandle {
 
   #raiseStamp(): void {
     this.#state.stamp = this.#parts.takeSequence();
+    if (!this.#state.recorded) return; // nothing of it is stored
     this.#life.objects.record(this.#state);
     this.#parts.housekeeper.reclaimObject(this.#state.volume.id, this.#state.id, this.#state.stamp);
   }

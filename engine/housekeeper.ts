@@ -4,6 +4,7 @@
  */
 import type { ObjectRecord } from "../index/records.js";
 import type { Blocks } from "./blocks.js";
+import { monotonicMs } from "./clock.js";
 import type { LogFunction } from "./log.js";
 
 const SLICE_STEPS = 256;
@@ -12,6 +13,8 @@ const TICK_MS = 200;
 const SWEEP_SHARE = 0.25;
 const SWEEP_MIN = 1024;
 const SWEEP_MAX = 65_536;
+/** A pressed index is swept at once, but not over and over. */
+const PRESSED_SWEEP_EVERY_MS = 2000;
 
 /** Blocks of a file (or of all files of a volume) with a lower sequence number are to go. */
 interface Reclaim {
@@ -24,9 +27,13 @@ export class Housekeeper {
   readonly #blocks: Blocks;
   readonly #log: LogFunction;
   readonly #reclaims: Reclaim[] = [];
-  /** Files that lost a block, to be looked at; then those found without any. */
+  /** Files that lost a block or a user, to be looked at; then how many had no blocks. */
   readonly #left = new Set<number>();
-  readonly #emptied = new Set<number>();
+  #emptied = 0;
+  #pressed = false;
+  #sweptMs = Number.NEGATIVE_INFINITY;
+  /** Steps since others had their turn. */
+  #steps = 0;
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -54,11 +61,18 @@ export class Housekeeper {
     this.#wake();
   }
 
+  /** The index is short of room: records without blocks are worth a sweep. */
+  notePressed(): void {
+    if (this.#pressed || monotonicMs() - this.#sweptMs < PRESSED_SWEEP_EVERY_MS) return;
+    this.#pressed = true;
+    this.#wake();
+  }
+
   /** Forgets all work, as after a wipe. */
   clear(): void {
     this.#reclaims.length = 0;
     this.#left.clear();
-    this.#emptied.clear();
+    this.#emptied = 0;
   }
 
   /** Resolves when nothing is under way; what is left undone is done by culling later. */
@@ -72,7 +86,11 @@ export class Housekeeper {
   /** Lets a stopped housekeeper work again. */
   resume(): void {
     this.#stopped = false;
-    if (this.#reclaims.length > 0 || this.#left.size > 0) this.#wake();
+    this.#wakeForWork();
+  }
+
+  #wakeForWork(): void {
+    if (this.#reclaims.length > 0 || this.#left.size > 0 || this.#pressed) this.#wake();
   }
 
   #wake(): void {
@@ -81,6 +99,7 @@ export class Housekeeper {
       this.#timer = undefined;
       this.#running = this.#run().finally(() => {
         this.#running = undefined;
+        this.#wakeForWork(); // what came in the meantime
       });
     }, TICK_MS).unref();
   }
@@ -97,7 +116,11 @@ export class Housekeeper {
       await this.#inSlices(this.#lookAtLeft());
       const { objects } = this.#blocks.life.objects.counters;
       const due = Math.min(SWEEP_MAX, Math.max(SWEEP_MIN, objects * SWEEP_SHARE));
-      if (this.#emptied.size >= due) await this.#inSlices(this.#sweep());
+      if (this.#stopped || (this.#emptied < due && !this.#pressed)) return;
+      this.#pressed = false;
+      this.#emptied = 0;
+      this.#sweptMs = monotonicMs();
+      await this.#inSlices(this.#sweep());
     } catch (error) {
       this.#log("warn", "background cleaning was given up for now", { error: String(error) });
     }
@@ -106,10 +129,9 @@ export class Housekeeper {
   /** Runs a generator step by step; after each slice its changes are committed and others have their turn. */
   async #inSlices(steps: Iterable<void>): Promise<void> {
     const { life } = this.#blocks;
-    let done = 0;
     for (const _ of steps) {
-      done += 1;
-      if (done % SLICE_STEPS !== 0) continue;
+      this.#steps += 1;
+      if (this.#steps % SLICE_STEPS !== 0) continue;
       await life.index.committed();
       await new Promise<void>((resolve) => setImmediate(resolve));
       if (this.#stopped || life !== this.#blocks.life) return;
@@ -123,7 +145,9 @@ export class Housekeeper {
     function* steps(): Generator<void> {
       for (const { id } of object === undefined ? index.objectsOf(volumeId) : [object]) {
         for (const { block, entry } of index.blocksOf(id)) {
-          if (entry.sequence < stamp) blocks.drop(id, block, entry);
+          // The walk reads ahead: what counts is the entry that stands now.
+          const now = entry.sequence < stamp ? blocks.entryOf(id, block) : undefined;
+          if (now !== undefined && now.sequence < stamp) blocks.drop(id, block, now);
           yield;
         }
         left.add(id);
@@ -137,25 +161,24 @@ export class Housekeeper {
     const { index } = this.#blocks.life;
     for (const objectId of this.#left) {
       this.#left.delete(objectId);
-      if (!index.hasBlocks(objectId)) this.#emptied.add(objectId);
+      if (!index.hasBlocks(objectId)) this.#emptied += 1;
       yield;
     }
   }
 
+  /** Removes the records of files that have neither blocks nor users, and of volumes that have no files. */
   *#sweep(): Generator<void> {
     const { index, objects } = this.#blocks.life;
     for (const volume of index.volumes()) {
-      let kept = 0;
       for (const record of index.objectsOf(volume.id)) {
-        const loaded = objects.loadedIn(volume.id, record.inode);
-        const goes =
-          this.#emptied.has(record.id) && (loaded?.users ?? 0) === 0 && !index.hasBlocks(record.id);
-        if (goes) objects.removeRecord(record);
-        else kept += 1;
+        const used = (objects.loadedIn(volume.id, record.inode)?.users ?? 0) > 0;
+        // The walk reads ahead: the file may have been retired and stored again since, under another id.
+        const stands = (): boolean => index.findObject(volume.id, record.inode)?.id === record.id;
+        if (!used && !index.hasBlocks(record.id) && stands()) objects.removeRecord(record);
         yield;
       }
-      if (kept === 0) objects.removeVolumeRecord(volume);
+      const [first] = index.objectsOf(volume.id);
+      if (first === undefined) objects.removeVolumeRecord(volume);
     }
-    this.#emptied.clear();
   }
 }

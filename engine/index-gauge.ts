@@ -17,8 +17,12 @@ export class IndexGauge {
   readonly #bytesMax: number;
   readonly #otherBytes: () => number;
   readonly #now: () => number;
+  readonly #onTrouble: (message: string, error: unknown) => void;
   #committed: { readonly usedBytes: number; readonly fileBytes: number } | undefined;
   #lookedMs = 0;
+  /** Noted since the last look, and between the last two. */
+  #notedBytes = 0;
+  #notedBefore = 0;
 
   /** @param otherBytes what shares the index's part of the capacity: the ledger. */
   constructor(options: {
@@ -26,11 +30,13 @@ export class IndexGauge {
     bytesMax: number;
     otherBytes: () => number;
     now: () => number;
+    onTrouble: (message: string, error: unknown) => void;
   }) {
     this.#index = options.index;
     this.#bytesMax = options.bytesMax;
     this.#otherBytes = options.otherBytes;
     this.#now = options.now;
+    this.#onTrouble = options.onTrouble;
   }
 
   /** Files of index and ledger, as they are now. */
@@ -55,15 +61,39 @@ export class IndexGauge {
     this.#committed = undefined;
   }
 
+  /** A record of so many bytes is about to be written; it counts until a look can have seen it. */
+  noteRecord(bytes: number): void {
+    this.#notedBytes += bytes;
+  }
+
   #look(): { usedBytes: number; fileBytes: number } {
     const now = this.#now();
     if (this.#committed === undefined || now - this.#lookedMs >= LOOK_EVERY_MS) {
+      this.#lookedMs = now;
+      this.#refresh();
+    }
+    // Nothing is known before the first look went well: then nothing is stored.
+    const { usedBytes, fileBytes } = this.#committed ?? {
+      usedBytes: this.#bytesMax,
+      fileBytes: this.#bytesMax,
+    };
+    const comingBytes = this.#index().queuedChanges * CHANGE_BYTES + this.#notedBytes + this.#notedBefore;
+    return {
+      usedBytes: usedBytes + comingBytes,
+      fileBytes: fileBytes + this.#notedBytes + this.#notedBefore,
+    };
+  }
+
+  #refresh(): void {
+    try {
       const { usedBytes, fileBytes } = this.#index().stats();
       const otherBytes = this.#otherBytes();
       this.#committed = { usedBytes: usedBytes + otherBytes, fileBytes: fileBytes + otherBytes };
-      this.#lookedMs = now;
+      this.#notedBefore = this.#notedBytes;
+      this.#notedBytes = 0;
+    } catch (error) {
+      // The old figures stand; whoever reads or writes will meet the trouble and count it.
+      this.#onTrouble("the size of the index could not be read", error);
     }
-    const { usedBytes, fileBytes } = this.#committed;
-    return { usedBytes: usedBytes + this.#index().queuedChanges * CHANGE_BYTES, fileBytes };
   }
 }

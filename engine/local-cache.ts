@@ -102,6 +102,8 @@ export class LocalCache implements BlockCache {
       blocks: this.#session.blocks,
       housekeeper: this.#session.housekeeper,
       takeSequence: this.#session.takeSequence,
+      indexFull: () => this.#session.gauge.full(),
+      noteRecord: (bytes: number) => this.#session.gauge.noteRecord(bytes),
       admit: () => this.#admit(),
       betweenWipes: this.#betweenWipes,
     };

@@ -9,9 +9,14 @@ import { OBJECT_IDS_MAX } from "../index/core/layout.js";
 import type { ObjectRecord, VolumeRecord } from "../index/records.js";
 import { type NameBytes, checkFsName, checkName, nameBuffer } from "../index/core/names.js";
 
-/** States kept beyond those in use. */
-export const CACHED_OBJECTS_MAX = 16_384;
-export const CACHED_VOLUMES_MAX = 1024;
+/** States kept in memory beyond those in use. */
+export const IDLE_OBJECTS_MAX = 16_384;
+export const IDLE_VOLUMES_MAX = 1024;
+
+/** Floors of a file that are kept before those that no fill under way can pass are dropped. */
+const FLOORS_MAX = 1024;
+/** What LMDB adds to a record, its pages being partly full: a bound, not a measure. */
+const RECORD_OVERHEAD_BYTES = 256;
 
 const EMPTY = Buffer.alloc(0);
 const ASCII = /^[\0-\x7f]*$/;
@@ -50,8 +55,8 @@ export class ObjectState {
   recorded = false;
   /** Handles and fills under way. */
   users = 0;
-  /** Fills under way. */
-  fills = 0;
+  /** Sequence numbers of the fills under way, in order. */
+  readonly fills = new Set<number>();
   /** Blocks that were stored or removed while fills were under way, and the number of that: older fills come too late. */
   floors: Map<number, number> | undefined;
 
@@ -59,6 +64,15 @@ export class ObjectState {
     this.id = id;
     this.volume = volume;
     this.inode = inode;
+  }
+
+  /** What was called before `sequence` comes too late for this block. */
+  raiseFloor(block: number, sequence: number): void {
+    this.floors ??= new Map();
+    this.floors.set(block, sequence);
+    if (this.floors.size <= FLOORS_MAX) return;
+    const [oldest = Number.POSITIVE_INFINITY] = this.fills;
+    for (const [place, floor] of this.floors) if (floor <= oldest) this.floors.delete(place);
   }
 
   /** Content with a lower sequence number does not exist. */
@@ -84,8 +98,9 @@ export class Objects {
   #lastFs: string | undefined;
   #lastName: string | undefined;
   #lastVolume: VolumeState | undefined;
-  /** Loaded objects, the longest loaded first. */
-  readonly #loaded = new Set<ObjectState>();
+  /** Loaded states that nobody uses, the longest unused first. */
+  readonly #idleObjects = new Set<ObjectState>();
+  readonly #idleVolumes = new Set<VolumeState>();
 
   /** @param onCorrupt told of records that do not read back; they count as absent and are written anew. */
   constructor(index: BlockIndex, counters: ObjectCounters, onCorrupt: (error: CacheError) => void) {
@@ -202,9 +217,31 @@ export class Objects {
   removeVolumeRecord(record: VolumeRecord): void {
     const key = volumeMapKey(record.fs, record.volume);
     const loaded = this.#volumes.get(key);
-    if (loaded !== undefined && (loaded.users > 0 || loaded.objects.size > 0)) return;
+    if (loaded !== undefined && loaded.users > 0) return;
     this.#index.removeVolume(record);
-    if (loaded !== undefined) this.#dropVolume(key, loaded);
+    if (loaded !== undefined) this.#dropVolume(loaded);
+  }
+
+  /** Somebody uses the file: its state stays until letGo. */
+  hold(object: ObjectState): void {
+    object.users += 1;
+    if (object.users === 1) this.#idleObjects.delete(object);
+  }
+
+  letGo(object: ObjectState): void {
+    object.users -= 1;
+    if (object.users === 0) this.#idleObjects.add(object);
+  }
+
+  /** Somebody uses the volume: its state stays until letGoVolume. */
+  holdVolume(volume: VolumeState): void {
+    volume.users += 1;
+    if (volume.users === 1) this.#idleVolumes.delete(volume);
+  }
+
+  letGoVolume(volume: VolumeState): void {
+    volume.users -= 1;
+    if (volume.users === 0) this.#idleVolumes.add(volume);
   }
 
   #readable<T>(find: () => T | undefined): T | undefined {
@@ -218,40 +255,47 @@ export class Objects {
   }
 
   #keepVolume(key: string, state: VolumeState): VolumeState {
-    for (const [oldKey, old] of this.#volumes) {
-      if (this.#volumes.size < CACHED_VOLUMES_MAX) break;
-      if (old.users === 0 && old.objects.size === 0) this.#dropVolume(oldKey, old);
-    }
     this.#volumes.set(key, state);
     this.#volumesById.set(state.id, state);
+    this.#idleVolumes.add(state);
+    for (const oldest of this.#idleVolumes) {
+      if (this.#idleVolumes.size <= IDLE_VOLUMES_MAX) break;
+      this.#dropVolume(oldest);
+    }
     return state;
   }
 
   #keep(key: string, state: ObjectState): ObjectState {
+    this.holdVolume(state.volume);
     state.volume.objects.set(key, state);
-    this.#loaded.add(state);
-    for (let looks = this.#loaded.size; looks > CACHED_OBJECTS_MAX; looks -= 1) {
-      const oldest = this.#loaded.values().next().value as ObjectState;
-      if (oldest.users === 0 && oldest !== state) {
-        this.#drop(oldest);
-        break;
-      }
-      this.#loaded.delete(oldest);
-      this.#loaded.add(oldest);
+    this.#idleObjects.add(state);
+    for (const oldest of this.#idleObjects) {
+      if (this.#idleObjects.size <= IDLE_OBJECTS_MAX) break;
+      this.#drop(oldest);
     }
     return state;
   }
 
-  #dropVolume(key: string, volume: VolumeState): void {
-    this.#volumes.delete(key);
+  #dropVolume(volume: VolumeState): void {
+    this.#idleVolumes.delete(volume);
+    this.#volumes.delete(volumeMapKey(volume.fs, volume.volume));
     this.#volumesById.delete(volume.id);
     if (this.#lastVolume === volume) this.#lastVolume = undefined;
   }
 
   #drop(object: ObjectState): void {
-    this.#loaded.delete(object);
+    this.#idleObjects.delete(object);
     object.volume.objects.delete(mapKey(object.inode));
+    this.letGoVolume(object.volume);
   }
+}
+
+/** What the record of a file may take in the index, its volume's included: more than it will. */
+export function recordBytes(object: ObjectState): number {
+  const { volume } = object;
+  const names = object.inode.length + object.coherency.length;
+  const volumeNames = volume.recorded ? 0 : volume.fs.length + volume.volume.length + volume.coherency.length;
+  return 2 * (names + volumeNames) + RECORD_OVERHEAD_BYTES;
 }
 
 /** Equal for equal bytes, be they given as text or as bytes. */

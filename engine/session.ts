@@ -64,6 +64,7 @@ export class Session {
       descriptorsMax: descriptorsMax(),
       ...(io && { io }),
     });
+    if (this.table.countOf(STATE.unknown) > 0) this.#files.noteEarlierNames(this.table.numbers);
     const onError = (slot: number, error: CacheError) =>
       log("error", "the drive failed to keep a slot; this session will not end clean", {
         slot,
@@ -76,6 +77,7 @@ export class Session {
       bytesMax: limits.indexBytesMax,
       otherBytes: () => state.ledger.fileBytes(),
       now,
+      onTrouble: this.#onTrouble,
     });
     const { takeSequence } = this;
     const indexFull = () => this.gauge.full();
@@ -94,6 +96,7 @@ export class Session {
         now,
         takeSequence,
         indexFull,
+        noteRecord: (bytes) => this.gauge.noteRecord(bytes),
       },
       this.#newLife(
         state.index,
@@ -105,6 +108,16 @@ export class Session {
     this.housekeeper = new Housekeeper(this.blocks, log);
     this.#discovery = this.#newDiscovery();
     this.#removing = removeOldIndexes(state.paths, state.epoch, log);
+  }
+
+  readonly #onTrouble = (message: string, error: unknown): void => {
+    this.options.log("warn", message, { error: messageOf(error) });
+  };
+
+  #indexPressed(): boolean {
+    const pressed = this.gauge.pressed();
+    if (pressed) this.housekeeper.notePressed();
+    return pressed;
   }
 
   /** Makes the session ready to answer: free slots are given out, and what is over the limits goes. */
@@ -137,7 +150,6 @@ export class Session {
     const { state, log } = this.options;
     const old = this.blocks.life;
     const epoch = state.ledger.epoch + 1;
-    await this.#discovery.stop();
     try {
       if (!(await this.#quiesce())) throw new CacheError("E_IO", "the drive does not answer");
       await this.#removing; // it would take the new index for an old one
@@ -183,7 +195,6 @@ export class Session {
     const { log } = this.options;
     let quiet = false;
     try {
-      await this.#discovery.stop();
       quiet = await this.#quiesce();
       if (!quiet) throw new CacheError("E_IO", "Cannot stop clean: the drive does not answer");
       await this.#removing;
@@ -202,7 +213,11 @@ export class Session {
 
   /** Ends what is under way. @returns whether it ended in time. */
   async #quiesce(): Promise<boolean> {
-    const ended = Promise.all([this.housekeeper.stop(), this.blocks.life.room.close()])
+    const ended = Promise.all([
+      this.housekeeper.stop(),
+      this.blocks.life.room.close(),
+      this.#discovery.stop(),
+    ])
       .then(() => this.blocks.idle())
       .then(() => true);
     let timer: NodeJS.Timeout | undefined;
@@ -213,7 +228,7 @@ export class Session {
   }
 
   #newLife(index: BlockIndex, objects: Objects, epoch: number): Life {
-    const { limits, log } = this.options;
+    const { limits } = this.options;
     const policy = new LruPolicy(this.#links);
     this.#links.reserve(this.table.numbers);
     const room = new Room({
@@ -226,12 +241,12 @@ export class Session {
       limits,
       dropEntry: (slot) => this.blocks.dropTenant(slot),
       committed: () => index.committed(),
-      indexPressed: () => this.gauge.pressed(),
+      indexPressed: () => this.#indexPressed(),
       onCulled: (slot) => {
         this.counters.culled += 1;
         this.housekeeper.noteLeft(this.table.objectIdOf(slot));
       },
-      onTrouble: (message, error) => log("warn", message, { error: messageOf(error) }),
+      onTrouble: this.#onTrouble,
     });
     return { index, objects, room, policy, epoch };
   }

@@ -19,6 +19,9 @@ export interface HandleParts {
   readonly blocks: Blocks;
   readonly housekeeper: Housekeeper;
   readonly takeSequence: () => number;
+  /** As in BlockParts. */
+  readonly indexFull: () => boolean;
+  readonly noteRecord: (bytes: number) => void;
   /** Throws E_CLOSED once the cache is closed; a reason while it takes no work. */
   readonly admit: () => BypassReason | undefined;
   /** Runs `body` at once, or after a wipe that is under way. Throws E_CLOSED once the cache is closed. */
@@ -31,16 +34,17 @@ export class LocalVolume implements VolumeHandle {
   readonly #state: VolumeState;
   readonly #life: Life;
   readonly #revision: number;
+  readonly #cookies = new Set<LocalCookie>();
   #held = true;
 
   private constructor(parts: HandleParts, state: VolumeState, outcome: AcquireOutcome) {
     this.#parts = parts;
     this.#state = state;
     this.#life = parts.blocks.life;
-    if (outcome === "invalidated") state.revision += 1;
+    if (outcome !== "found") state.revision += 1;
     this.#revision = state.revision;
     this.outcome = outcome;
-    state.users += 1;
+    this.#life.objects.holdVolume(state);
   }
 
   /** Finds or makes the volume and settles its coherency data; a mismatch is committed before this resolves. */
@@ -58,7 +62,7 @@ export class LocalVolume implements VolumeHandle {
     if (outcome === "found") return handle;
     state.coherency = coherency ?? state.coherency;
     if (outcome === "invalidated") handle.#raiseStamp();
-    else objects.recordVolume(state);
+    else if (!parts.indexFull()) objects.recordVolume(state);
     if (outcome === "invalidated") await index.committed();
     return handle;
   }
@@ -91,12 +95,22 @@ export class LocalVolume implements VolumeHandle {
     this.check();
     const coherency = coherencyOf(options.coherency);
     this.#held = false;
-    this.#state.users -= 1;
     const kept = this.stale ? undefined : coherency;
+    for (const cookie of this.#cookies) cookie.end();
+    this.#cookies.clear();
+    this.#life.objects.letGoVolume(this.#state);
     if (kept !== undefined) this.#state.coherency = kept;
     if (options.invalidate === true) this.#raiseStamp();
-    else if (kept !== undefined) this.#life.objects.recordVolume(this.#state);
+    else if (kept !== undefined && this.#state.recorded) this.#life.objects.recordVolume(this.#state);
     if (options.invalidate === true) await this.#life.index.committed();
+  }
+
+  attach(cookie: LocalCookie): void {
+    this.#cookies.add(cookie);
+  }
+
+  detach(cookie: LocalCookie): void {
+    this.#cookies.delete(cookie);
   }
 
   /** Somebody acquired the volume with other coherency data: what this handle's owner reads and writes is of another version. */
@@ -114,6 +128,7 @@ export class LocalVolume implements VolumeHandle {
 
   #raiseStamp(): void {
     this.#state.stamp = this.#parts.takeSequence();
+    if (!this.#state.recorded) return; // nothing of it is stored
     this.#life.objects.recordVolume(this.#state);
     this.#parts.housekeeper.reclaimVolume(this.#state.id, this.#state.stamp);
   }

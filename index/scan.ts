@@ -29,9 +29,10 @@ export function* walkBlocks(layersNow: Layers, objectId?: number): Generator<Ind
   let after: Buffer | undefined;
   // The first key that no slice has covered yet.
   let from = { objectId: objectId ?? 0, block: 0 };
-  for (;;) {
+  // The first slice is one record, for those who only want to know whether there is any.
+  for (let sliceRecords = 1; ; sliceRecords = SLICE_RECORDS) {
     const { store, layers } = layersNow();
-    const records = store.scan("blocks", range, SLICE_RECORDS, after);
+    const records = store.scan("blocks", range, sliceRecords, after);
     const found: IndexedBlock[] = [];
     for (const { key, value } of records) {
       const at = decodeBlockKey(key);
@@ -40,7 +41,7 @@ export function* walkBlocks(layersNow: Layers, objectId?: number): Generator<Ind
           found.push({ objectId: at.objectId, block, entry });
       }
     }
-    const isLast = records.length < SLICE_RECORDS;
+    const isLast = records.length < sliceRecords;
     // To the end of the last group: what is queued for it now may be in its record when the next slice begins.
     const lastKey = isLast ? undefined : records.at(-1)?.key;
     const end = lastKey && lastBlockOf(lastKey);

@@ -3,6 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
 import { FORMAT_VERSION } from "../../index/core/layout.js";
+import { syncDirectory } from "../../index/core/sync-directory.js";
 import { type Signature, SIGNATURE_NAME, readSignature } from "./signature.js";
 
 /** Names inside a cache directory; FORMAT.md "Directory". */
@@ -102,7 +103,8 @@ export function makeInner(directory: string, tagged: boolean): void {
 
 function makeDirectory(directory: string): void {
   try {
-    fs.mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+    const first = fs.mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+    if (first !== undefined) syncNames(path.dirname(first), path.dirname(path.resolve(directory)));
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "EEXIST" || errno === "ENOTDIR") {
@@ -118,6 +120,14 @@ function makeDirectory(directory: string): void {
       "E_DIRECTORY",
       `Cannot use ${directory}: it is a symbolic link, want the directory itself`,
     );
+  }
+}
+
+/** Makes durable what was made below `top`, down to the names in `bottom`. */
+function syncNames(top: string, bottom: string): void {
+  for (let place = bottom; ; place = path.dirname(place)) {
+    syncDirectory(place);
+    if (place === top || place === path.dirname(place)) return;
   }
 }
 

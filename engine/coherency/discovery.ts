@@ -30,7 +30,9 @@ export class Discovery {
   /** Looks at the first slice at once and at the rest in the background. */
   start(): void {
     this.#slice();
-    this.#running = this.#run();
+    this.#running = this.#run().catch((error: unknown) => {
+      this.#log("warn", "slots left by the last owner could not all be looked at", { error: String(error) });
+    });
   }
 
   /** Resolves when nothing is under way; what was not looked at stays unknown. */

@@ -2,6 +2,8 @@
  * Makes room in the background, in bounded slices: culls the least valuable blocks while writers wait, while the
  * headroom is short or while the index is pressed, and cuts free slots back where bytes are wanted and slots are not.
  */
+import { setTimeout as sleep } from "node:timers/promises";
+import { type CacheError, errnoOf } from "../../index/core/errors.js";
 import { SLOT_PAGES } from "../../index/core/layout.js";
 import { STATE } from "../slots/slot-table.js";
 import { Budget } from "./budget.js";
@@ -10,6 +12,8 @@ import type { RoomParts } from "./room.js";
 
 /** Victims a slice; between slices other work has its turn. */
 const SLICE_VICTIMS_MAX = 64;
+/** Between two slices for the index's sake. */
+const INDEX_PAUSE_MS = 60;
 /** Free slots that a slice cuts back at most. */
 const SLICE_CUTS_MAX = 32;
 /** On a full drive only a victim of the right size helps; a writer may not cost the cache more than so many. */
@@ -46,14 +50,17 @@ export class Culler {
   /** Starts to work unless at it; returns at once. */
   kick(): void {
     if (this.#culling !== undefined || this.#closed) return;
-    this.#culling = this.#cull().finally(() => {
-      this.#culling = undefined;
-      const useful =
-        this.#demand.waiters > 0 &&
-        this.wanting(1) &&
-        this.#parts.policy.victim(this.#mayLeave) !== undefined;
-      if (useful) this.kick();
-    });
+    const giveUp = (error: unknown): void => this.#parts.onTrouble("culling was given up for now", error);
+    this.#culling = this.#cull()
+      .catch(giveUp)
+      .finally(() => {
+        this.#culling = undefined;
+        const useful =
+          this.#demand.waiters > 0 &&
+          this.wanting(1) &&
+          this.#parts.policy.victim(this.#mayLeave) !== undefined;
+        if (useful) this.kick();
+      });
   }
 
   /**
@@ -61,6 +68,10 @@ export class Culler {
    * half of the headroom is gone and goes on until it is whole.
    */
   wanting(share: number): boolean {
+    return this.#wantingRoom(share) || this.#parts.indexPressed();
+  }
+
+  #wantingRoom(share: number): boolean {
     const { free, table } = this.#parts;
     // Slots that nobody has looked at yet will turn out free.
     if (table.countOf(STATE.unknown) > 0) return false;
@@ -75,13 +86,16 @@ export class Culler {
     if (headPages !== undefined && growth === 0 && this.#leaving.slots === 0) {
       return free.smallestAtLeast(headPages) === undefined && !this.#canCutFor(headPages);
     }
-    return this.#parts.indexPressed();
+    return false;
   }
 
   /** Brings what exists under the limits, which may be lower than last time, before anything new is accepted. */
   async trim(): Promise<void> {
     const { table, limits, free } = this.#parts;
+    let steps = 0;
     while (!this.#closed && (table.usedBytes > limits.slotBytesMax || table.existing > limits.slotsMax)) {
+      steps += 1;
+      if (steps % SLICE_VICTIMS_MAX === 0) await new Promise<void>((resolve) => setImmediate(resolve));
       if (free.slots > 0 && table.existing > limits.slotsMax) this.#retireOne();
       else if (!(await this.#cutOne())) {
         if (this.#evict(SLICE_VICTIMS_MAX, () => true) === 0) return;
@@ -104,13 +118,16 @@ export class Culler {
     let idle = false;
     while (!idle && !this.#closed) {
       await new Promise<void>((resolve) => setImmediate(resolve));
-      const evicted = this.#evict(SLICE_VICTIMS_MAX, () => this.wanting(1));
+      const forIndex = !this.#wantingRoom(1) && this.#parts.indexPressed();
+      const evicted = this.#evict(SLICE_VICTIMS_MAX, () => forIndex || this.#wantingRoom(1));
       // A slice ends with its commit: only then are its slots free, and writers have had their turn.
       if (this.#leaving.slots > 0) await this.#leaving.released();
       const refused = this.#giveUpOnFullDrive(evicted);
       const cuts = await this.#cutBack();
       this.#demand.serve();
       idle = evicted === 0 && cuts === 0 && !refused;
+      // What a slice brought the index shows with a delay, and records without blocks are swept meanwhile.
+      if (forIndex && evicted > 0) await sleep(INDEX_PAUSE_MS);
     }
   }
 
@@ -182,7 +199,7 @@ export class Culler {
 
   /** Gives the pages of the largest free slot back to the drive; false if no free slot has any. */
   async #cutOne(): Promise<boolean> {
-    const { free, table, files, onTrouble } = this.#parts;
+    const { free, table, files, writeBack, onTrouble } = this.#parts;
     const slot = free.takeBelow(SLOT_PAGES + 1, 1);
     if (slot === undefined) return false;
     table.move(slot, STATE.free, STATE.filling);
@@ -194,8 +211,11 @@ export class Culler {
       free.give(slot, 0);
     } catch (error) {
       onTrouble("a free slot could not be cut back and is set aside", error);
-      table.move(slot, STATE.filling, STATE.quarantined);
+      const gone = errnoOf((error as CacheError).cause) === "ENOENT";
+      if (gone) table.setPages(slot, 0);
+      table.move(slot, STATE.filling, gone ? STATE.retired : STATE.quarantined);
       files.forget(slot);
+      writeBack.forget(slot);
     }
     return true;
   }

@@ -46,11 +46,12 @@ export class Drive {
     const now = this.#now();
     if (now < this.#fullUntilMs) return false;
     if (this.#space === undefined || now - this.#lookedMs >= LOOK_EVERY_MS) {
-      this.#space = this.#look();
       this.#lookedMs = now;
+      this.#space = this.#tryLook();
       this.#grantedBytes = 0;
       this.#grantedInodes = 0;
     }
+    if (this.#space === undefined) return false;
     const { totalBytes, availableBytes, totalInodes, availableInodes } = this.#space;
     const bytesLeft = availableBytes - this.#grantedBytes - pages * PAGE_BYTES;
     if (bytesLeft < totalBytes * DRIVE_FREE_SHARE_MIN) return false;
@@ -59,6 +60,16 @@ export class Drive {
       totalInodes === 0 ||
       availableInodes - this.#grantedInodes - inodes >= totalInodes * DRIVE_FREE_SHARE_MIN
     );
+  }
+
+  /** A drive that does not even tell its space is given nothing more to hold. */
+  #tryLook(): DriveSpace | undefined {
+    try {
+      return this.#look();
+    } catch {
+      this.noteFull();
+      return undefined;
+    }
   }
 
   granted(pages: number, inodes: number): void {

@@ -48,7 +48,7 @@ export class Leaving {
     this.#left.push(slot);
     this.#slots += 1;
     this.#pages += this.#parts.table.pagesOf(slot);
-    this.#releasing ??= this.#release();
+    this.#releasing ??= this.#releaseSafely();
   }
 
   isRead(slot: number): boolean {
@@ -83,7 +83,16 @@ export class Leaving {
   /** What was left waiting for a commit is waited for again. */
   resume(): void {
     this.#closed = false;
-    if (this.#left.length > 0) this.#releasing = this.#release();
+    if (this.#left.length > 0) this.#releasing = this.#releaseSafely();
+  }
+
+  async #releaseSafely(): Promise<void> {
+    try {
+      await this.#release();
+    } catch (error) {
+      this.#parts.onTrouble("slots that left could not be freed", error);
+    }
+    this.#releasing = undefined;
   }
 
   /** One commit at a time, each for all that left before it. */
@@ -103,7 +112,6 @@ export class Leaving {
       for (const slot of slots) this.#pages -= this.#parts.table.pagesOf(slot);
       this.#free(slots);
     }
-    this.#releasing = undefined;
   }
 
   async #commit(): Promise<boolean> {

@@ -181,7 +181,9 @@ export class Room {
     this.#closed = true;
     for (const waiter of this.#waiters.splice(0)) waiter.done("closing");
     await this.#leaving.close();
+    if (!this.#closed) return; // resumed meanwhile: nobody waits for this any more
     await this.#culler.close();
+    if (!this.#closed) return;
     await this.#leaving.close(); // the culler's last slice
   }
 

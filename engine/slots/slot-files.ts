@@ -6,7 +6,7 @@ import fs from "node:fs";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
 import { SLOT_BYTES } from "../../index/core/layout.js";
 import { type SlotIo, nodeIo } from "./io.js";
-import { slotDirectory, slotPath } from "./slot-paths.js";
+import { SLOTS_PER_DIRECTORY, slotDirectory, slotPath } from "./slot-paths.js";
 
 interface OpenSlot {
   readonly slot: number;
@@ -25,6 +25,9 @@ export class SlotFiles {
   readonly #io: SlotIo;
   readonly #descriptorsMax: number;
   readonly #open = new Map<number, OpenSlot>();
+  /** Calls under way, and those that wait for one of them to end. */
+  #uses = 0;
+  readonly #waiting: Array<() => void> = [];
   readonly #opening = new Map<number, Promise<OpenSlot>>();
   #ring: OpenSlot[] = [];
   #hand = 0;
@@ -36,6 +39,15 @@ export class SlotFiles {
     this.#root = options.root;
     this.#io = options.io ?? nodeIo;
     this.#descriptorsMax = options.descriptorsMax;
+  }
+
+  /** Names made by an earlier owner, who may have died before they were durable, are synced with our own. */
+  noteEarlierNames(numbers: number): void {
+    this.madeIn.add(this.#root);
+    for (let slot = 0; slot < numbers; slot += SLOTS_PER_DIRECTORY) {
+      const directory = slotDirectory(this.#root, slot);
+      if (fs.existsSync(directory)) this.madeIn.add(directory);
+    }
   }
 
   get openDescriptors(): number {
@@ -128,18 +140,31 @@ export class SlotFiles {
   }
 
   async #use<T>(slot: number, action: string, flags: number, body: (fd: number) => Promise<T>): Promise<T> {
-    let found = this.#open.get(slot);
-    // A descriptor just opened may be closed again before this turn comes, if many are wanted at once.
-    while (found === undefined) {
-      const opened = await this.#openShared(slot, flags);
-      found = this.#open.get(slot) === opened ? opened : undefined;
+    // So there is always a descriptor that may be closed for another one.
+    while (this.#uses >= this.#descriptorsMax)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#uses += 1;
+    try {
+      let found = this.#open.get(slot);
+      // A descriptor just opened may be closed again before this turn comes, if many are wanted at once.
+      while (found === undefined) {
+        const opened = await this.#openShared(slot, flags);
+        found = this.#open.get(slot) === opened ? opened : undefined;
+      }
+      return await this.#useOpen(found, body);
+    } catch (error) {
+      throw asIoError(slot, action, error);
+    } finally {
+      this.#uses -= 1;
+      this.#waiting.shift()?.();
     }
+  }
+
+  async #useOpen<T>(found: OpenSlot, body: (fd: number) => Promise<T>): Promise<T> {
     found.users += 1;
     found.referenced = true;
     try {
       return await body(found.fd);
-    } catch (error) {
-      throw asIoError(slot, action, error);
     } finally {
       found.users -= 1;
     }
@@ -191,6 +216,12 @@ export class SlotFiles {
 
   /** Clock replacement: the hand closes the first descriptor that is idle and was not used since it last came by. */
   #admit(kept: OpenSlot): void {
+    // Reads on the spot may have gone past the bound while everything else was in use.
+    for (const extra of this.#ring.length > this.#descriptorsMax
+      ? this.#ring.filter((old) => old.users === 0)
+      : []) {
+      this.#drop(extra);
+    }
     if (this.#ring.length < this.#descriptorsMax) {
       this.#ring.push(kept);
       return;

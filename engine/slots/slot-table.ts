@@ -134,7 +134,7 @@ export class SlotTable {
 
   /** Moves a slot on, from the state it must be in. */
   move(slot: number, from: number, to: number): void {
-    assert.equal(this.#states[slot], from, `slot ${slot} is not ${SLOT_STATES[from]}`);
+    if (this.#states[slot] !== from) assert.fail(`slot ${slot} is not ${SLOT_STATES[from]}`);
     this.#counts[from] = this.countOf(from) - 1;
     this.#counts[to] = this.countOf(to) + 1;
     this.#states[slot] = to;

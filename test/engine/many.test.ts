@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { suite } from "uvu";
 import { readCheckpoint } from "../../engine/coherency/checkpoint.js";
-import { CACHED_OBJECTS_MAX, CACHED_VOLUMES_MAX } from "../../engine/objects.js";
+import { IDLE_OBJECTS_MAX, IDLE_VOLUMES_MAX } from "../../engine/objects.js";
 import {
   bytesOf,
   expectHit,
@@ -101,13 +101,13 @@ many("more files and volumes than are kept in memory are found again, those in u
     const volume = await cache.acquireVolume("test", "volume");
     const held = await volume.acquireCookie("held", { coherency, sizeBytes: 10n });
     await held.write(0n, bytesOf(1, 10));
-    for (let file = 0; file < CACHED_OBJECTS_MAX + 500; file += 1) {
+    for (let file = 0; file < IDLE_OBJECTS_MAX + 500; file += 1) {
       await (await volume.acquireCookie(`file ${file}`, { coherency })).relinquish();
     }
-    for (let one = 0; one < CACHED_VOLUMES_MAX + 50; one += 1) {
+    for (let one = 0; one < IDLE_VOLUMES_MAX + 50; one += 1) {
       await (await cache.acquireVolume("test", `volume ${one}`, { coherency })).relinquish();
     }
-    for (const inode of ["file 0", "file 1", `file ${CACHED_OBJECTS_MAX}`]) {
+    for (const inode of ["file 0", "file 1", `file ${IDLE_OBJECTS_MAX}`]) {
       assert.equal((await volume.acquireCookie(inode, { coherency })).outcome, "found", inode);
       assert.equal(
         (await volume.acquireCookie(inode, { coherency: Buffer.from("2") })).outcome,
