@@ -1,5 +1,6 @@
 /** Talking to the daemon from a command. */
-import { CacheError, isCacheError } from "../index/core/errors.js";
+import path from "node:path";
+import { CacheError, errnoOf, isCacheError } from "../index/core/errors.js";
 import type { CacheClient } from "../engine/daemon/client.js";
 import { connect } from "../engine/daemon/client.js";
 import { CliError, EXIT } from "./exit-codes.js";
@@ -46,11 +47,15 @@ function explain(error: unknown, settings: Settings): unknown {
   if (!(error instanceof CacheError)) return error;
   const socket = settings.socketPath;
   if (error.code === "E_UNAVAILABLE") {
-    const line = `No daemon answers on ${socket}: start one with "tagcache serve --dir ${settings.directory}"`;
+    const forbidden = errnoOf(error.cause) === "EACCES";
+    const own = socket === path.join(settings.directory, "sock") ? "" : ` --socket ${socket}`;
+    const line = forbidden
+      ? `No daemon answers on ${socket}: the socket may not be used by this user; "tagcache serve" makes one of your own`
+      : `No daemon answers on ${socket}: start one with "tagcache serve --dir ${settings.directory}${own}"`;
     return new CliError(EXIT.unavailable, line, { cause: error });
   }
   if (error.code === "E_TIMEOUT") {
-    const line = `The daemon on ${socket} does not answer in time: look at it, or start another with "tagcache serve"`;
+    const line = `The daemon on ${socket} does not answer in time: stop it before the next "tagcache serve"`;
     return new CliError(EXIT.unavailable, line, { cause: error });
   }
   return error;

@@ -11,7 +11,9 @@ process.umask(0o077);
 // Whoever reads us may stop reading (`tagcache cat FILE | head`); that is no failure and needs no words.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === "EPIPE" ? EXIT.ok : EXIT.io);
+    if (error.code === "EPIPE") process.exit(EXIT.ok);
+    if (stream === process.stdout) remark(`Cannot write to stdout: ${error.code ?? error.message}`);
+    process.exit(EXIT.io);
   });
 }
 

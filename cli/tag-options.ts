@@ -1,6 +1,7 @@
 /** The options that name a block, for the commands that work on one. */
 import type { Command } from "commander";
 import type { Tag } from "../engine/cache.js";
+import { CacheError } from "../index/core/errors.js";
 import { checkBlock, checkFsName, checkName, parseNameText } from "../index/core/names.js";
 
 export interface TagOptions {
@@ -26,6 +27,13 @@ export function tagOf(options: TagOptions): Tag {
     volume: checkName("volume", parseNameText(options.volume)),
     inode: checkName("inode", parseNameText(options.inode)),
     // Number() alone would take "", "0x10" and "1e3".
-    block: checkBlock(/^-?[\d.]+$/.test(options.block) ? Number(options.block) : Number.NaN),
+    block: checkBlock(blockOf(options.block)),
   };
+}
+
+/** @throws {CacheError} E_ARGUMENT with the text as it was given. */
+function blockOf(text: string): number {
+  const block = Number(text);
+  if (/^-?[\d.]+$/.test(text) && Number.isSafeInteger(block)) return block;
+  throw new CacheError("E_ARGUMENT", `Cannot use block "${text}": want a whole number from 0 to 2^45 - 1`);
 }

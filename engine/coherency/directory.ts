@@ -14,8 +14,10 @@ export interface CachePaths {
   readonly slots: string;
   readonly checkpoint: string;
   readonly state: string;
-  /** The state directory lies elsewhere and has a lock of its own. */
-  readonly stateLock: string | undefined;
+  /** The same if it does not lie inside the directory. */
+  readonly elsewhere: string | undefined;
+  /** Whoever has the ledger open holds this too: it may be named as that of another cache. */
+  readonly stateLock: string;
 }
 
 /** statfs(2) types: remote file systems give no locks and no page cache we could trust; memory does not outlive a boot. */
@@ -41,7 +43,6 @@ const EARLY_NAMES = new Set(["lock", `${SIGNATURE_NAME}.tmp`, "lost+found"]);
 export function cachePaths(directory: string, stateDirectory?: string): CachePaths {
   const root = path.resolve(directory);
   const state = path.resolve(stateDirectory ?? path.join(root, "ledger"));
-  const elsewhere = state !== path.join(root, "ledger");
   return {
     directory: root,
     lock: path.join(root, "lock"),
@@ -49,7 +50,8 @@ export function cachePaths(directory: string, stateDirectory?: string): CachePat
     slots: path.join(root, "slots"),
     checkpoint: path.join(root, "checkpoint"),
     state,
-    stateLock: elsewhere ? path.join(state, "lock") : undefined,
+    elsewhere: state === path.join(root, "ledger") ? undefined : state,
+    stateLock: path.join(state, "lock"),
   };
 }
 

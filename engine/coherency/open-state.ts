@@ -58,11 +58,19 @@ export async function openState(options: OpenStateOptions): Promise<OpenState> {
   const locks = [OwnerLock.take(paths.lock, paths.directory)];
   const releaseLocks = () => locks.forEach((lock) => lock.release());
   try {
-    if (paths.stateLock !== undefined) {
-      makeInner(paths.state, false);
-      locks.push(OwnerLock.take(paths.stateLock, paths.state));
+    checkLedgerPlace(paths);
+    const isNew = checkSignature(paths.directory) === undefined;
+    // The signature is the first thing in a new directory, so that others who look know whose it is.
+    if (isNew && !Ledger.exists(paths.state))
+      writeSignature(paths.directory, paths.elsewhere, randomBytes(CACHE_ID_BYTES));
+    makeInner(paths.state, false);
+    locks.push(OwnerLock.take(paths.stateLock, paths.state));
+    const { signature, ledger, wasThere } = await openLedger(paths, isNew);
+    if (isNew && wasThere) {
+      const from =
+        "the cache directory is empty; going on with the ledger that was named, as after the loss of the directory";
+      options.log("warn", from, { ledger: paths.state, cacheId: ledger.cacheId.toString("hex") });
     }
-    const { signature, ledger, wasThere } = await openLedger(paths);
     try {
       const found = { signature, wasThere };
       return { ...(await openContent(options, paths, ledger, found)), releaseLocks };
@@ -128,30 +136,36 @@ interface Found {
 }
 
 /** Signature and ledger carry the same id; a lost ledger means a new id, so that no generation is ever used again. */
-async function openLedger(paths: CachePaths): Promise<Found & { ledger: Ledger }> {
-  const signature = checkSignature(paths.directory);
+async function openLedger(paths: CachePaths, isNew: boolean): Promise<Found & { ledger: Ledger }> {
+  const early = checkSignature(paths.directory);
+  const signature = isNew ? undefined : early;
   const wasThere = Ledger.exists(paths.state);
-  const cacheId = signature !== undefined && wasThere ? signature.cacheId : randomBytes(CACHE_ID_BYTES);
+  const known = wasThere ? signature : isNew ? early : undefined;
+  const cacheId = known?.cacheId ?? randomBytes(CACHE_ID_BYTES);
   // Before the ledger is made: whoever dies between the two leaves a lost ledger, not a foreign one.
-  if (!wasThere) writeSignature(paths.directory, cacheId);
-  makeInner(paths.state, false);
+  if (!wasThere && known === undefined) writeSignature(paths.directory, paths.elsewhere, cacheId);
   const ledger = await Ledger.open({ directory: paths.state, create: { cacheId } });
   if (signature !== undefined && wasThere && !ledger.cacheId.equals(signature.cacheId)) {
     await ledger.close();
     const message = `Cannot use ${paths.directory}: the ledger in ${paths.state} belongs to another cache, want its own`;
     throw new CacheError("E_DIRECTORY", message);
   }
-  if (
-    !ledger.cacheId.equals(readId(paths)) ||
-    (signature?.formatVersion ?? FORMAT_VERSION) < FORMAT_VERSION
-  ) {
-    writeSignature(paths.directory, ledger.cacheId);
-  }
+  const now = checkSignature(paths.directory);
+  const fits = now !== undefined && now.cacheId.equals(ledger.cacheId) && now.ledger === paths.elsewhere;
+  if (!fits || now.formatVersion < FORMAT_VERSION)
+    writeSignature(paths.directory, paths.elsewhere, ledger.cacheId);
   return { signature, ledger, wasThere };
 }
 
-function readId(paths: CachePaths): Buffer {
-  return checkSignature(paths.directory)?.cacheId ?? Buffer.alloc(0);
+/** A cache whose ledger lies elsewhere is not started without it by mistake: what is in it may not be lost. */
+function checkLedgerPlace(paths: CachePaths): void {
+  const recorded = checkSignature(paths.directory)?.ledger;
+  if (recorded === undefined || recorded === paths.state || Ledger.exists(paths.state)) return;
+  if (paths.elsewhere !== undefined) return; // named by its owner, who may have moved or lost it
+  throw new CacheError(
+    "E_CONFIG",
+    `Cannot use ${paths.directory}: its ledger lies in ${recorded}, want that as state directory`,
+  );
 }
 
 type Content = Omit<OpenState, "releaseLocks">;

@@ -7,11 +7,14 @@ import { replaceFile } from "./durable-file.js";
 
 export const SIGNATURE_NAME = "format";
 const SIGNATURE_BYTES_MAX = 4096;
-const PATTERN = /^tagcache cache directory\nformat ([1-9][0-9]{0,8})\ncache ([0-9a-f]{32})\n/;
+const PATTERN =
+  /^tagcache cache directory\nformat (0|[1-9][0-9]{0,8})\ncache ([0-9a-f]{32})\n(?:ledger ("[^\n]*")\n)?/;
 
 export interface Signature {
   readonly formatVersion: number;
   readonly cacheId: Buffer;
+  /** Where the ledger lies, if not inside the directory. */
+  readonly ledger: string | undefined;
 }
 
 /** Undefined where there is none. @throws {CacheError} E_NOT_OURS if a file of that name is something else. */
@@ -20,7 +23,7 @@ export function readSignature(directory: string): Signature | undefined {
   let text: string;
   try {
     const stats = fs.lstatSync(file);
-    text = stats.isFile() && stats.size <= SIGNATURE_BYTES_MAX ? fs.readFileSync(file, "latin1") : "";
+    text = stats.isFile() && stats.size <= SIGNATURE_BYTES_MAX ? fs.readFileSync(file, "utf8") : "";
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw new CacheError("E_DIRECTORY", `Cannot read ${file}: ${errnoOf(error)}`, { cause: error });
@@ -32,11 +35,13 @@ export function readSignature(directory: string): Signature | undefined {
       `Cannot use ${directory}: its file "${SIGNATURE_NAME}" is not that of a tagcache`,
     );
   }
-  return { formatVersion: Number(match[1]), cacheId: Buffer.from(match[2] as string, "hex") };
+  const ledger = match[3] === undefined ? undefined : String(JSON.parse(match[3]));
+  return { formatVersion: Number(match[1]), cacheId: Buffer.from(match[2] as string, "hex"), ledger };
 }
 
 /** Durable when it returns. */
-export function writeSignature(directory: string, cacheId: Buffer, formatVersion = FORMAT_VERSION): void {
-  const text = `tagcache cache directory\nformat ${formatVersion}\ncache ${cacheId.toString("hex")}\n`;
-  replaceFile(path.join(directory, SIGNATURE_NAME), [Buffer.from(text, "latin1")]);
+export function writeSignature(directory: string, ledger: string | undefined, cacheId: Buffer): void {
+  const place = ledger === undefined ? "" : `ledger ${JSON.stringify(ledger)}\n`;
+  const text = `tagcache cache directory\nformat ${FORMAT_VERSION}\ncache ${cacheId.toString("hex")}\n${place}`;
+  replaceFile(path.join(directory, SIGNATURE_NAME), [Buffer.from(text, "utf8")]);
 }

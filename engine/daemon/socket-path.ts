@@ -9,6 +9,8 @@ const PROBE_MS = 1000;
 
 /** @throws {CacheError} E_ARGUMENT unless 1 to 107 bytes without a zero byte; Node would cut the path silently. */
 export function checkSocketPath(socketPath: string): void {
+  if (typeof socketPath !== "string")
+    throw new CacheError("E_ARGUMENT", "Cannot use the socket path: want text");
   const bytes = Buffer.byteLength(socketPath);
   if (bytes === 0 || bytes > SOCKET_PATH_BYTES_MAX || socketPath.includes("\0")) {
     throw new CacheError(

@@ -55,8 +55,7 @@ export async function fsckDirectory(options: FsckOptions): Promise<FsckReport> {
   }
   const lock = OwnerLock.take(paths.lock, paths.directory);
   try {
-    const stateLock =
-      paths.stateLock === undefined ? undefined : OwnerLock.take(paths.stateLock, paths.state);
+    const stateLock = Ledger.exists(paths.state) ? OwnerLock.take(paths.stateLock, paths.state) : undefined;
     try {
       const ledger = await Ledger.open({ directory: paths.state });
       try {

@@ -64,7 +64,7 @@ const REFUSED: [string[], number, RegExp][] = [
   [["fsck", "--bogus"], 16, /unknown option '--bogus'/],
   [["get", "--fs", "f"], 64, /required option '--volume <name>' not specified/],
   [["get", ...TAG, "--block", "-1"], 64, /Cannot use block -1: want a whole number from 0 to 2\^45 - 1$/],
-  [["get", ...TAG, "--block", "1.5"], 64, /Cannot use block 1.5/],
+  [["get", ...TAG, "--block", "1.5"], 64, /Cannot use block "1.5"/],
   [["get", ...TAG, "--block", "35184372088832"], 64, /Cannot use block 35184372088832/],
   [["get", ...TAG, "--block", "zero"], 64, /Cannot use block/],
   [["get", ...TAG, "--block", ""], 64, /Cannot use block/],

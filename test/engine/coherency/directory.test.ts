@@ -5,7 +5,6 @@ import path from "node:path";
 import { suite } from "uvu";
 import { FORMAT_VERSION } from "../../../index/core/layout.js";
 import { wipeDirectory } from "../../../engine/cache.js";
-import { readSignature, writeSignature } from "../../../engine/coherency/signature.js";
 import { fsckDirectory } from "../../../engine/fsck/fsck.js";
 import { digestOf } from "../../support/digest.js";
 import {
@@ -88,7 +87,7 @@ directories("a directory with anything else in it is refused and left alone", as
 });
 
 directories("a directory with somebody else's file named format is refused and left alone", async () => {
-  for (const text of ["", "xfs\n", "tagcache cache directory\nformat 0\ncache 0\n", "x".repeat(10_000)]) {
+  for (const text of ["", "xfs\n", "tagcache cache directory\nformat -1\ncache 0\n", "x".repeat(10_000)]) {
     await withPlace(async (directory) => {
       fs.mkdirSync(directory);
       fs.writeFileSync(path.join(directory, "format"), text);
@@ -158,16 +157,56 @@ directories("one that may not be written is refused by whom it is not for", asyn
   });
 });
 
+function setFormat(directory: string, version: number): void {
+  const file = path.join(directory, "format");
+  fs.writeFileSync(file, fs.readFileSync(file, "latin1").replace(/^format .*$/m, `format ${version}`));
+}
+
 directories("of a newer format is refused, naming both versions, and left alone", async () => {
   await withPlace(async (directory) => {
     await leave(directory);
-    const { cacheId } = readSignature(directory) as { cacheId: Buffer };
-    writeSignature(directory, cacheId, FORMAT_VERSION + 41);
+    setFormat(directory, FORMAT_VERSION + 41);
     await expectUntouched(directory, "E_FORMAT_VERSION");
     const named = new RegExp(`format ${FORMAT_VERSION + 41}\\b.*format ${FORMAT_VERSION}\\b`);
     await assert.rejects(openAt(directory), withCode("E_FORMAT_VERSION", named));
-    writeSignature(directory, cacheId);
+    setFormat(directory, FORMAT_VERSION);
     await expectKept(directory);
+  });
+});
+
+directories("of an older format is wiped, and keeps its ledger", async () => {
+  await withPlace(async (directory) => {
+    await leave(directory);
+    const before = await startOf(directory);
+    setFormat(directory, FORMAT_VERSION - 1);
+    const upgraded = await startOf(directory);
+    assert.deepEqual([upgraded.kind, upgraded.action], ["upgrade", "wipe"]);
+    assert.equal(upgraded.cacheId, before.cacheId);
+    assert.equal(upgraded.epoch, before.epoch + 1);
+    assert.equal((await startOf(directory)).kind, "clean");
+  });
+});
+
+directories("the ledger of a cache that runs can't be named as that of another", async () => {
+  await withPlace(async (directory) => {
+    const cache = await openAt(directory);
+    const thief = { stateDirectory: path.join(directory, "ledger") };
+    await assert.rejects(
+      openAt(`${directory}-other`, thief),
+      withCode("E_BUSY", new RegExp(String(process.pid))),
+    );
+    await cache.close();
+    assert.equal((await startOf(directory)).kind, "clean");
+  });
+});
+
+directories("a cache whose ledger lies elsewhere is not started without it", async () => {
+  await withPlace(async (directory) => {
+    const stateDirectory = `${directory}-state`;
+    const { epoch } = await startOf(directory, { stateDirectory });
+    await assert.rejects(openAt(directory), withCode("E_CONFIG", /its ledger lies in .*-state/));
+    const again = await startOf(directory, { stateDirectory });
+    assert.deepEqual([again.kind, again.epoch], ["clean", epoch]);
   });
 });
 

@@ -176,7 +176,7 @@ finds(
 );
 finds(
   "a signature with another id",
-  (directory) => writeSignature(directory, Buffer.alloc(16, 7)),
+  (directory) => writeSignature(directory, undefined, Buffer.alloc(16, 7)),
   ["checkpoint-foreign", "ledger-foreign"],
   ["checkpoint-foreign", "checksum", "ledger-foreign"],
 );
