@@ -2,6 +2,7 @@
  * Work that nobody waits for, in slices between requests: drops blocks that were invalidated, and takes the records of
  * files out of the index once their last block is gone.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ObjectRecord } from "../index/records.js";
 import type { Blocks } from "./blocks.js";
 import { monotonicMs } from "./clock.js";
@@ -13,8 +14,8 @@ const TICK_MS = 200;
 const SWEEP_SHARE = 0.25;
 const SWEEP_MIN = 1024;
 const SWEEP_MAX = 65_536;
-/** A pressed index is swept at once, but not over and over. */
-const PRESSED_SWEEP_EVERY_MS = 2000;
+/** Between two sweeps for an index that is short of room. */
+const SWEEP_EVERY_MS = 100;
 
 /** Blocks of a file (or of all files of a volume) with a lower sequence number are to go. */
 interface Reclaim {
@@ -61,11 +62,14 @@ export class Housekeeper {
     this.#wake();
   }
 
-  /** The index is short of room: records without blocks are worth a sweep. */
-  notePressed(): void {
-    if (this.#pressed || monotonicMs() - this.#sweptMs < PRESSED_SWEEP_EVERY_MS) return;
+  /** Removes the records of files without blocks, however few there are; at most once in a while. */
+  async sweepNow(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+    const waitMs = this.#sweptMs + SWEEP_EVERY_MS - monotonicMs();
+    if (waitMs > 0) await sleep(waitMs);
+    if (this.#stopped || this.#running !== undefined) return;
     this.#pressed = true;
-    this.#wake();
+    await this.#start();
   }
 
   /** Forgets all work, as after a wipe. */
@@ -90,18 +94,24 @@ export class Housekeeper {
   }
 
   #wakeForWork(): void {
-    if (this.#reclaims.length > 0 || this.#left.size > 0 || this.#pressed) this.#wake();
+    if (this.#reclaims.length > 0 || this.#left.size > 0) this.#wake();
   }
 
   #wake(): void {
     if (this.#stopped || this.#timer !== undefined || this.#running !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#running = this.#run().finally(() => {
-        this.#running = undefined;
-        this.#wakeForWork(); // what came in the meantime
-      });
+      if (this.#running === undefined) void this.#start(); // reports its own failures
     }, TICK_MS).unref();
+  }
+
+  #start(): Promise<void> {
+    const running = this.#run().finally(() => {
+      this.#running = undefined;
+      this.#wakeForWork(); // what came in the meantime
+    });
+    this.#running = running;
+    return running;
   }
 
   async #run(): Promise<void> {

@@ -6,6 +6,8 @@ const PRESSED_PART = 0.75;
 const FULL_PART = 0.9;
 /** The same when the file has all but reached its share: then half of it has to be free pages, so that it need not grow. */
 const FILE_PART = 0.9;
+/** A commit or two may need so many bytes of new pages, however small the share. */
+const FILE_SLACK_BYTES = 384 * 1024;
 const PRESSED_PART_THEN = 0.4;
 const FULL_PART_THEN = 0.5;
 const LOOK_EVERY_MS = 50;
@@ -20,6 +22,7 @@ export class IndexGauge {
   readonly #onTrouble: (message: string, error: unknown) => void;
   #committed: { readonly usedBytes: number; readonly fileBytes: number } | undefined;
   #lookedMs = 0;
+  #fileBytesSeen = 0;
   /** Noted since the last look, and between the last two. */
   #notedBytes = 0;
   #notedBefore = 0;
@@ -44,16 +47,25 @@ export class IndexGauge {
     return this.#index().stats().fileBytes + this.#otherBytes();
   }
 
+  /** The same as it was at the last look. */
+  fileBytesSeen(): number {
+    return this.#fileBytesSeen;
+  }
+
   pressed(): boolean {
     const { usedBytes, fileBytes } = this.#look();
-    const part = fileBytes > this.#bytesMax * FILE_PART ? PRESSED_PART_THEN : PRESSED_PART;
+    const part = this.#tight(fileBytes) ? PRESSED_PART_THEN : PRESSED_PART;
     return usedBytes > this.#bytesMax * part;
   }
 
   full(): boolean {
     const { usedBytes, fileBytes } = this.#look();
-    const part = fileBytes > this.#bytesMax * FILE_PART ? FULL_PART_THEN : FULL_PART;
+    const part = this.#tight(fileBytes) ? FULL_PART_THEN : FULL_PART;
     return usedBytes > this.#bytesMax * part;
+  }
+
+  #tight(fileBytes: number): boolean {
+    return fileBytes > Math.min(this.#bytesMax * FILE_PART, this.#bytesMax - FILE_SLACK_BYTES);
   }
 
   /** After a wipe the old figures mean nothing. */
@@ -89,6 +101,7 @@ export class IndexGauge {
       const { usedBytes, fileBytes } = this.#index().stats();
       const otherBytes = this.#otherBytes();
       this.#committed = { usedBytes: usedBytes + otherBytes, fileBytes: fileBytes + otherBytes };
+      this.#fileBytesSeen = this.#committed.fileBytes;
       this.#notedBefore = this.#notedBytes;
       this.#notedBytes = 0;
     } catch (error) {

@@ -114,12 +114,6 @@ export class Session {
     this.options.log("warn", message, { error: messageOf(error) });
   };
 
-  #indexPressed(): boolean {
-    const pressed = this.gauge.pressed();
-    if (pressed) this.housekeeper.notePressed();
-    return pressed;
-  }
-
   /** Makes the session ready to answer: free slots are given out, and what is over the limits goes. */
   async start(): Promise<void> {
     const { room } = this.blocks.life;
@@ -229,6 +223,7 @@ export class Session {
 
   #newLife(index: BlockIndex, objects: Objects, epoch: number): Life {
     const { limits } = this.options;
+    const { gauge } = this;
     const policy = new LruPolicy(this.#links);
     this.#links.reserve(this.table.numbers);
     const room = new Room({
@@ -238,10 +233,20 @@ export class Session {
       files: this.#files,
       writeBack: this.#writeBack,
       drive: this.#drive,
-      limits,
+      limits: {
+        slotsMax: limits.slotsMax,
+        // The index may outgrow its share for a moment; the promise is about both together.
+        get slotBytesMax(): number {
+          return Math.min(limits.slotBytesMax, limits.capacityBytes - gauge.fileBytesSeen());
+        },
+      },
       dropEntry: (slot) => this.blocks.dropTenant(slot),
       committed: () => index.committed(),
-      indexPressed: () => this.#indexPressed(),
+      indexPressed: () => this.gauge.pressed(),
+      sweep: async () => {
+        await this.housekeeper.sweepNow();
+        this.gauge.reset();
+      },
       onCulled: (slot) => {
         this.counters.culled += 1;
         this.housekeeper.noteLeft(this.table.objectIdOf(slot));

@@ -2,7 +2,6 @@
  * Makes room in the background, in bounded slices: culls the least valuable blocks while writers wait, while the
  * headroom is short or while the index is pressed, and cuts free slots back where bytes are wanted and slots are not.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { type CacheError, errnoOf } from "../../index/core/errors.js";
 import { SLOT_PAGES } from "../../index/core/layout.js";
 import { STATE } from "../slots/slot-table.js";
@@ -12,8 +11,8 @@ import type { RoomParts } from "./room.js";
 
 /** Victims a slice; between slices other work has its turn. */
 const SLICE_VICTIMS_MAX = 64;
-/** Between two slices for the index's sake. */
-const INDEX_PAUSE_MS = 60;
+/** The part of all blocks that goes before the index is looked at again. */
+const RELIEF_SHARE = 64;
 /** Free slots that a slice cuts back at most. */
 const SLICE_CUTS_MAX = 32;
 /** On a full drive only a victim of the right size helps; a writer may not cost the cache more than so many. */
@@ -36,6 +35,7 @@ export class Culler {
   readonly #leaving: Leaving;
   readonly #demand: Demand;
   #culling: Promise<void> | undefined;
+  #relieving: Promise<void> | undefined;
   #closed = false;
   /** Culled for the first waiter while the drive allowed nothing new. */
   #fruitless = 0;
@@ -108,6 +108,7 @@ export class Culler {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#culling;
+    await this.#relieving;
   }
 
   resume(): void {
@@ -118,16 +119,44 @@ export class Culler {
     let idle = false;
     while (!idle && !this.#closed) {
       await new Promise<void>((resolve) => setImmediate(resolve));
-      const forIndex = !this.#wantingRoom(1) && this.#parts.indexPressed();
-      const evicted = this.#evict(SLICE_VICTIMS_MAX, () => forIndex || this.#wantingRoom(1));
+      if (this.#parts.indexPressed()) this.#relieve();
+      if (this.#parts.table.usedBytes > this.#parts.limits.slotBytesMax) await this.trim();
+      const evicted = this.#evict(SLICE_VICTIMS_MAX, () => this.#wantingRoom(1));
       // A slice ends with its commit: only then are its slots free, and writers have had their turn.
       if (this.#leaving.slots > 0) await this.#leaving.released();
       const refused = this.#giveUpOnFullDrive(evicted);
       const cuts = await this.#cutBack();
       this.#demand.serve();
       idle = evicted === 0 && cuts === 0 && !refused;
-      // What a slice brought the index shows with a delay, and records without blocks are swept meanwhile.
-      if (forIndex && evicted > 0) await sleep(INDEX_PAUSE_MS);
+    }
+  }
+
+  /** Culls for the index's sake, beside the culling for room: a slice, then a sweep of the records it left, and so on. */
+  #relieve(): void {
+    if (this.#relieving !== undefined || this.#closed) return;
+    const giveUp = (error: unknown): void =>
+      this.#parts.onTrouble("the index could not be relieved for now", error);
+    this.#relieving = this.#relieveIndex()
+      .catch(giveUp)
+      .finally(() => {
+        this.#relieving = undefined;
+      });
+  }
+
+  async #relieveIndex(): Promise<void> {
+    const { policy, sweep, indexPressed, table } = this.#parts;
+    await sweep(); // what earlier culling left may be enough
+    while (!this.#closed && indexPressed() && policy.victim(this.#mayLeave) !== undefined) {
+      const share = Math.ceil(table.countOf(STATE.used) / RELIEF_SHARE);
+      for (
+        let left = Math.max(SLICE_VICTIMS_MAX, share);
+        left > 0 && !this.#closed;
+        left -= SLICE_VICTIMS_MAX
+      ) {
+        this.#evict(Math.min(left, SLICE_VICTIMS_MAX), () => true);
+        await this.#leaving.released();
+      }
+      await sweep();
     }
   }
 

@@ -43,6 +43,8 @@ export interface RoomParts {
   readonly committed: () => Promise<void>;
   /** The index has used so much of its share that blocks have to go. */
   readonly indexPressed: () => boolean;
+  /** Takes the records of files without blocks out of the index; resolves when that is done and shows. */
+  readonly sweep: () => Promise<void>;
   /** A victim was chosen; its tenant can still be read from the table. */
   readonly onCulled: (slot: number) => void;
   readonly onTrouble: (message: string, error: unknown) => void;
