@@ -11,7 +11,8 @@ node_modules/.installed: package.json package-lock.json
 	npm install --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-build: node_modules/.installed ## compile to dist/
+build: node_modules/.installed ## compile to dist/, which is made anew
+	@rm -rf dist
 	@$(NPX) tsc -p .
 
 run: build ## start a cache in .tagcache/, warm it with WARM (default /usr/share), read it back twice, compare
