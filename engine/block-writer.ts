@@ -1,12 +1,11 @@
 /** Stores blocks: reserve, write, publish. */
 import { CacheError, errnoOf } from "../index/core/errors.js";
 import { SLOT_PAGES, pagesOf } from "../index/core/layout.js";
-import type { Entry } from "../index/entry.js";
+import { CHECKSUM_CRC32, type Entry } from "../index/entry.js";
 import type { PutResult } from "./api.js";
 import type { BlockParts, Blocks } from "./blocks.js";
 import type { Reservation } from "./cull/room.js";
 import { type ObjectState, recordBytes } from "./objects.js";
-import { CHECKSUM_CRC32 } from "./slots/checksums.js";
 import { STATE } from "./slots/slot-table.js";
 
 /** Index changes that may wait for their commit before writers are held back. */

@@ -21,7 +21,7 @@ import { OwnerLock } from "./owner-lock.js";
 import { type Signature, writeSignature } from "./signature.js";
 
 /** Address space for the index; LMDB takes memory only for what is there. */
-const INDEX_MAP_BYTES = 16 * 1024 ** 3;
+export const INDEX_MAP_BYTES = 16 * 1024 ** 3;
 const BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id";
 
 /** A cache that is owned and open, with the mark at unclean. */

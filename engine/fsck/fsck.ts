@@ -9,7 +9,7 @@ import { CacheError, isCacheError } from "../../index/core/errors.js";
 import { Ledger } from "../../index/ledger.js";
 import { type Checkpoint, readCheckpoint } from "../coherency/checkpoint.js";
 import { cachePaths, checkSignature } from "../coherency/directory.js";
-import { indexDirectory } from "../coherency/open-state.js";
+import { INDEX_MAP_BYTES, indexDirectory } from "../coherency/open-state.js";
 import { OwnerLock } from "../coherency/owner-lock.js";
 import { Checksummer } from "../slots/checksums.js";
 import { STATE } from "../slots/slot-table.js";
@@ -129,7 +129,7 @@ async function withIndex<T>(
 ): Promise<T | undefined> {
   const { cacheId, epoch } = ledger;
   try {
-    const index = BlockIndex.open({ directory, mapBytes: 16 * 1024 ** 3, cacheId, epoch, create: false });
+    const index = BlockIndex.open({ directory, mapBytes: INDEX_MAP_BYTES, cacheId, epoch, create: false });
     try {
       return await body(index);
     } finally {

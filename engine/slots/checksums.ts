@@ -6,8 +6,6 @@
 import { crc32 } from "@node-rs/crc32";
 import { GROUP_BYTES, SLOT_GROUPS } from "../../index/core/layout.js";
 
-export const CHECKSUM_CRC32 = 1;
-
 /** Names one tenancy of a slot, and thereby the seed of its checksums. */
 export interface Tenancy {
   readonly objectId: number;
