@@ -7,8 +7,10 @@
  * thrown as CacheError.
  */
 import type { NameBytes } from "../index/core/names.js";
+import type { LimitOptions, Limits } from "./limits.js";
 
 export type { NameBytes } from "../index/core/names.js";
+export type { LimitOptions, Limits, ShareRule } from "./limits.js";
 
 /** Names one block: `block` is the 0-based number of a 256 KiB block, below 2^45. */
 export interface Tag {
@@ -142,6 +144,36 @@ export interface StartReport {
   readonly reason?: string;
 }
 
+/** What `cull` did. */
+export interface CullReport {
+  /** Blocks that went. */
+  readonly blocks: number;
+  /** Given back to the drive. */
+  readonly bytes: number;
+  /** What the slot files occupy now. */
+  readonly usedBytes: number;
+}
+
+/** The drive under the cache, in bytes and in inodes, as it was at the last look (a second ago at most). */
+export interface DriveStatus {
+  /** `culling` from below *cull* until above *run*; `stopped` below *stop*, or after the drive refused to allocate. */
+  readonly state: "ok" | "culling" | "stopped";
+  readonly totalBytes: number;
+  readonly availableBytes: number;
+  /** 0 where the file system has no fixed number of them. */
+  readonly totalInodes: number;
+  readonly availableInodes: number;
+}
+
+/** How a share of the capacity is used. Names are written as nameText writes them. */
+export interface ShareStatus {
+  readonly fs: string;
+  readonly volume?: string;
+  readonly minBytes?: number;
+  readonly maxBytes?: number;
+  readonly usedBytes: number;
+}
+
 export interface CacheStatus {
   readonly state: "running" | "closing";
   readonly pid: number;
@@ -170,10 +202,16 @@ export interface CacheStatus {
     readonly unknown: number;
   };
   readonly slotsMax: number;
+  /** What is to be kept ready for writers at their present rate. */
+  readonly headroom: { readonly slots: number; readonly bytes: number };
+  readonly drive: DriveStatus;
+  readonly shares: readonly ShareStatus[];
   readonly hits: number;
   readonly misses: number;
   readonly puts: number;
   readonly culled: number;
+  /** Looks at least valuable blocks that could not go. */
+  readonly notCulled: { readonly inUse: number };
   readonly corrupt: number;
   readonly bypassed: Readonly<Partial<Record<BypassReason, number>>>;
   readonly start: StartReport;
@@ -199,8 +237,26 @@ export interface BlockCache {
   /** @throws {CacheError} E_ARGUMENT, E_CLOSED. */
   acquireVolume(fs: NameBytes, volume: NameBytes, options?: AcquireVolumeOptions): Promise<VolumeHandle>;
   status(): Promise<CacheStatus>;
+  /**
+   * Drops the least valuable blocks until the slot files occupy no more than `usedBytesMax`, and gives their bytes back to
+   * the drive before it resolves. The capacity stays as it is. @throws {CacheError} E_ARGUMENT, E_CLOSED; E_NO_SPACE when
+   * what is in use keeps it from getting there.
+   */
+  cull(options: { readonly usedBytesMax: number }): Promise<CullReport>;
   /** Forgets everything cached, at once, whatever its amount: a new epoch begins. Handles end with E_STALE. */
   wipe(): Promise<void>;
   /** Ends the cache, or the client's connection. Idempotent; every call after it fails with E_CLOSED. */
   close(): Promise<void>;
+}
+
+/** A cache in the process that owns it. */
+export interface OwnedCache extends BlockCache {
+  /** The limits as they stand. */
+  readonly limits: Limits;
+  /**
+   * Puts other limits in place of all that stand; what is absent goes back to its default. Nothing is changed if they are
+   * refused. More room counts at once; where there is less, the promise resolves when what exists fits and the rest is
+   * given back to the drive. @throws {CacheError} E_CONFIG, E_CLOSED; E_NO_SPACE as cull: the limits then stand all the same.
+   */
+  configure(options: LimitOptions): Promise<Limits>;
 }

@@ -5,13 +5,13 @@
 import fs from "node:fs";
 import path from "node:path";
 import { CacheError } from "../index/core/errors.js";
-import type { BlockCache } from "./api.js";
+import type { OwnedCache } from "./api.js";
 import { monotonicMs } from "./clock.js";
 import { markClean } from "./coherency/close-state.js";
 import { type OpenState, openState, releaseState, removeOldIndexes } from "./coherency/open-state.js";
 import { readSignature } from "./coherency/signature.js";
 import { driveSpace } from "./cull/drive.js";
-import { BYTES_A_SLOT, limitsOf } from "./limits.js";
+import { BYTES_A_SLOT, type LimitOptions, type Limits, indexTooLarge, limitsOf } from "./limits.js";
 import { LocalCache } from "./local-cache.js";
 import { type LogFunction, silent } from "./log.js";
 import type { SlotIo } from "./slots/io.js";
@@ -29,15 +29,11 @@ export { CAPACITY_BYTES_MIN, SLOTS_MIN, defaultCapacity } from "./limits.js";
 export type { LogFunction, LogLevel } from "./log.js";
 export { VERSION } from "./version.js";
 
-export interface OpenCacheOptions {
+export interface OpenCacheOptions extends LimitOptions {
   /** Made if missing. A local directory of its own: anything else in it, or a remote file system, is refused. */
   readonly directory: string;
   /** Where the ledger lies; `<directory>/ledger` unless given. */
   readonly stateDirectory?: string;
-  /** Everything the cache occupies: slots, index, ledger. The smaller of 10 GiB and a fifth of what is free unless given. */
-  readonly capacityBytes?: number;
-  /** How many slots at most; one for 32 KiB of capacity unless given. */
-  readonly slotsMax?: number;
   /** What to do after an unclean end: forget everything. */
   readonly onUnclean?: "wipe";
   readonly log?: LogFunction;
@@ -55,19 +51,20 @@ export interface OpenCacheOptions {
  * @throws {CacheError} E_BUSY with the owner's pid; E_NOT_OURS, E_DIRECTORY, E_CONFIG, E_FORMAT_VERSION,
  * E_LEDGER_CORRUPT, E_PLATFORM, E_IO. Nothing is changed then in a directory that is not ours.
  */
-export async function openCache(options: OpenCacheOptions): Promise<BlockCache> {
+export async function openCache(options: OpenCacheOptions): Promise<OwnedCache> {
   const log = options.log ?? silent;
   const now = options.now ?? monotonicMs;
   const beganMs = now();
-  limitsOf(options, driveSpace(nearestExisting(options.directory)), 0); // before anything is touched
+  const nothing = { ownBytes: 0, indexBytes: 0 };
+  limitsOf(options, driveSpace(nearestExisting(options.directory)), nothing); // before anything is touched
   let state = await openState({ ...options, log });
   try {
-    let limits = limitsOf(options, driveSpace(state.paths.directory), ownBytes(state), indexBytes(state));
-    if (limits.slotBytesMax < limits.capacityBytes / 2) {
+    let limits = limitsFor(options, state);
+    if (indexTooLarge(limits)) {
       await releaseState(state);
       const wipeReason = "the index is too large for the capacity";
       state = await openState({ ...options, log, wipeReason });
-      limits = limitsOf(options, driveSpace(state.paths.directory), ownBytes(state), indexBytes(state));
+      limits = limitsFor(options, state);
     }
     return await LocalCache.open({ state, limits, log, now, beganMs, ...(options.io && { io: options.io }) });
   } catch (error) {
@@ -99,6 +96,11 @@ export async function wipeDirectory(
   } finally {
     await releaseState(state);
   }
+}
+
+function limitsFor(options: LimitOptions, state: OpenState): Limits {
+  const standing = { ownBytes: ownBytes(state), indexBytes: indexBytes(state) };
+  return limitsOf(options, driveSpace(state.paths.directory), standing);
 }
 
 function indexBytes(state: OpenState): number {

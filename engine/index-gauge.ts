@@ -16,7 +16,7 @@ const CHANGE_BYTES = 256;
 
 export class IndexGauge {
   readonly #index: () => BlockIndex;
-  readonly #bytesMax: number;
+  readonly #bytesMax: () => number;
   readonly #otherBytes: () => number;
   readonly #now: () => number;
   readonly #onTrouble: (message: string, error: unknown) => void;
@@ -30,7 +30,7 @@ export class IndexGauge {
   /** @param otherBytes what shares the index's part of the capacity: the ledger. */
   constructor(options: {
     index: () => BlockIndex;
-    bytesMax: number;
+    bytesMax: () => number;
     otherBytes: () => number;
     now: () => number;
     onTrouble: (message: string, error: unknown) => void;
@@ -55,17 +55,17 @@ export class IndexGauge {
   pressed(): boolean {
     const { usedBytes, fileBytes } = this.#look();
     const part = this.#tight(fileBytes) ? PRESSED_PART_THEN : PRESSED_PART;
-    return usedBytes > this.#bytesMax * part;
+    return usedBytes > this.#bytesMax() * part;
   }
 
   full(): boolean {
     const { usedBytes, fileBytes } = this.#look();
     const part = this.#tight(fileBytes) ? FULL_PART_THEN : FULL_PART;
-    return usedBytes > this.#bytesMax * part;
+    return usedBytes > this.#bytesMax() * part;
   }
 
   #tight(fileBytes: number): boolean {
-    return fileBytes > Math.min(this.#bytesMax * FILE_PART, this.#bytesMax - FILE_SLACK_BYTES);
+    return fileBytes > Math.min(this.#bytesMax() * FILE_PART, this.#bytesMax() - FILE_SLACK_BYTES);
   }
 
   /** After a wipe the old figures mean nothing. */
@@ -86,8 +86,8 @@ export class IndexGauge {
     }
     // Nothing is known before the first look went well: then nothing is stored.
     const { usedBytes, fileBytes } = this.#committed ?? {
-      usedBytes: this.#bytesMax,
-      fileBytes: this.#bytesMax,
+      usedBytes: this.#bytesMax(),
+      fileBytes: this.#bytesMax(),
     };
     const comingBytes = this.#index().queuedChanges * CHANGE_BYTES + this.#notedBytes + this.#notedBefore;
     return {

@@ -1,6 +1,11 @@
-/** What a cache may take: capacity, slots, and the index's share of it. Checked here, promised everywhere else. */
+/**
+ * What a cache may take: capacity, slots, the index's share, the drive's free space, shares of file systems and volumes.
+ * Checked here together, promised everywhere else.
+ */
 import { CacheError } from "../index/core/errors.js";
 import { SLOT_BYTES } from "../index/core/layout.js";
+import { type NameBytes, checkFsName, checkName, nameText } from "../index/core/names.js";
+import { formatBytes } from "../index/core/units.js";
 import type { DriveSpace } from "./cull/drive.js";
 
 export const SLOTS_MIN = 16;
@@ -10,50 +15,183 @@ const DEFAULT_BYTES_MAX = 10 * 1024 ** 3;
 const DEFAULT_SHARE = 0.2;
 /** One slot for so many bytes of capacity, unless told otherwise: OpenAFS's rule. */
 export const BYTES_A_SLOT = 32 * 1024;
-/** The index and the ledger may take this share of the capacity: a full cache of 32 KiB files needs a third of it. */
-const INDEX_SHARE = 1 / 32;
+/** Index and ledger may take this share of the capacity: a full cache of 32 KiB files needs a third of it. */
+export const INDEX_PERCENT = 100 / 32;
+const INDEX_PERCENT_MAX = 50;
 const INDEX_BYTES_MIN = 1024 * 1024;
 /** Slot numbers take 4 bytes; the bound leaves room for retired ones. */
 const SLOTS_MAX = 2 ** 31;
+/** Every victim is chosen among the shares, so they are few. */
+export const SHARES_MAX = 64;
 
-export interface CacheLimits {
+/** Percent of the drive's bytes (b) and inodes (f) that are available, by cachefilesd's names. */
+export interface Thresholds {
+  /** Culling for the drive's sake ends above this. */
+  readonly brun: number;
+  /** It begins below this. */
+  readonly bcull: number;
+  /** Nothing new is allocated below this. */
+  readonly bstop: number;
+  readonly frun: number;
+  readonly fcull: number;
+  readonly fstop: number;
+}
+
+/** cachefilesd's defaults, but for *stop*: 1 % is little on a drive that others share. */
+export const THRESHOLDS: Thresholds = { brun: 7, bcull: 5, bstop: 3, frun: 7, fcull: 5, fstop: 3 };
+
+/** What a file system, or one volume of it, is to have of the capacity at least and at most. */
+export interface ShareRule {
+  readonly fs: NameBytes;
+  /** All volumes of the file system unless given. */
+  readonly volume?: NameBytes;
+  /** Of the capacity. What is below it is culled only when nothing else is left. */
+  readonly minPercent?: number;
+  /** Of the capacity. What would pass it drops the least valuable blocks of the same share first. */
+  readonly maxPercent?: number;
+}
+
+export interface LimitOptions extends Partial<Thresholds> {
+  /** Everything the cache occupies: slots, index, ledger. The smaller of 10 GiB and a fifth of what is free unless given. */
+  readonly capacityBytes?: number;
+  /** How many slots at most; one for 32 KiB of capacity unless given. */
+  readonly slotsMax?: number;
+  /** Percent of the capacity for index and ledger; 3.125 unless given, and never less than 1 MiB. */
+  readonly indexPercent?: number;
+  readonly shares?: readonly ShareRule[];
+}
+
+export interface Limits extends Thresholds {
   readonly capacityBytes: number;
   readonly slotsMax: number;
+  readonly indexPercent: number;
   readonly indexBytesMax: number;
   /** What is left for slot files. */
   readonly slotBytesMax: number;
+  readonly shares: readonly ShareRule[];
 }
 
-/**
- * @param ownBytes what the cache itself occupies already: it counts as free for the default.
- * @param indexBytesNow what index and ledger occupy already: LMDB files don't shrink, so their share is at least that.
- * @throws {CacheError} E_CONFIG with what is wrong and what is wanted.
- */
-export function limitsOf(
-  options: { readonly capacityBytes?: number; readonly slotsMax?: number },
-  drive: DriveSpace,
-  ownBytes: number,
-  indexBytesNow = 0,
-): CacheLimits {
-  const capacityBytes = options.capacityBytes ?? defaultCapacity(drive, ownBytes);
-  if (!Number.isSafeInteger(capacityBytes) || capacityBytes < CAPACITY_BYTES_MIN) {
-    const wanted = `at least ${SLOTS_MIN} slots of 256 KiB, ${CAPACITY_BYTES_MIN} bytes`;
-    throw new CacheError("E_CONFIG", `Cannot use a capacity of ${capacityBytes} bytes: want ${wanted}`);
-  }
-  if (capacityBytes > drive.totalBytes) {
-    const message = `Cannot use a capacity of ${capacityBytes} bytes: the drive has ${drive.totalBytes}`;
-    throw new CacheError("E_CONFIG", message);
-  }
+/** What stands already and has to go on fitting. */
+export interface Standing {
+  /** What the cache itself occupies: it counts as free for the default. */
+  readonly ownBytes: number;
+  /** What index and ledger occupy: LMDB files don't shrink, so their share is at least that. */
+  readonly indexBytes: number;
+}
+
+/** @throws {CacheError} E_CONFIG with what is wrong and what is wanted. */
+export function limitsOf(options: LimitOptions, drive: DriveSpace, standing: Standing): Limits {
+  const capacityBytes = options.capacityBytes ?? defaultCapacity(drive, standing.ownBytes);
+  checkCapacity(capacityBytes, drive);
   const slotsMax = options.slotsMax ?? Math.min(SLOTS_MAX, Math.floor(capacityBytes / BYTES_A_SLOT));
   if (!Number.isSafeInteger(slotsMax) || slotsMax < SLOTS_MIN || slotsMax > SLOTS_MAX) {
-    throw new CacheError("E_CONFIG", `Cannot use ${slotsMax} slots: want ${SLOTS_MIN} to ${SLOTS_MAX}`);
+    throw refused(`Cannot use ${slotsMax} slots: want ${SLOTS_MIN} to ${SLOTS_MAX}`);
   }
-  const indexBytesMax = Math.max(INDEX_BYTES_MIN, Math.floor(capacityBytes * INDEX_SHARE), indexBytesNow);
-  return { capacityBytes, slotsMax, indexBytesMax, slotBytesMax: capacityBytes - indexBytesMax };
+  const indexPercent = options.indexPercent ?? INDEX_PERCENT;
+  if (!(indexPercent > 0 && indexPercent <= INDEX_PERCENT_MAX)) {
+    throw refused(`Cannot use an index share of ${indexPercent} %: want more than 0, at most ${INDEX_PERCENT_MAX}`);
+  }
+  const share = Math.floor((capacityBytes * indexPercent) / 100);
+  const indexBytesMax = Math.max(INDEX_BYTES_MIN, share, standing.indexBytes);
+  const thresholds = thresholdsOf(options);
+  const shares = sharesOf(options.shares ?? []);
+  const slotBytesMax = capacityBytes - indexBytesMax;
+  return { capacityBytes, slotsMax, indexPercent, indexBytesMax, slotBytesMax, ...thresholds, shares };
 }
 
 /** The smaller of 10 GiB and a fifth of what is free, but never below the minimum. */
 export function defaultCapacity(drive: DriveSpace, ownBytes: number): number {
   const share = Math.floor((drive.availableBytes + ownBytes) * DEFAULT_SHARE);
   return Math.max(CAPACITY_BYTES_MIN, Math.min(DEFAULT_BYTES_MAX, share));
+}
+
+function checkCapacity(capacityBytes: number, drive: DriveSpace): void {
+  if (!Number.isSafeInteger(capacityBytes) || capacityBytes < CAPACITY_BYTES_MIN) {
+    const wanted = `at least ${SLOTS_MIN} slots of 256 KiB, ${CAPACITY_BYTES_MIN} bytes`;
+    throw refused(`Cannot use a capacity of ${capacityBytes} bytes: want ${wanted}`);
+  }
+  if (capacityBytes > drive.totalBytes) {
+    throw refused(`Cannot use a capacity of ${capacityBytes} bytes: the drive has ${drive.totalBytes}`);
+  }
+}
+
+function thresholdsOf(options: LimitOptions): Thresholds {
+  const wanted = { ...THRESHOLDS };
+  for (const name of ["brun", "bcull", "bstop", "frun", "fcull", "fstop"] as const) {
+    const percent = options[name] ?? wanted[name];
+    if (!(percent >= 0 && percent < 100)) {
+      throw refused(`Cannot use ${name} ${percent} %: want 0 or more, below 100`);
+    }
+    wanted[name] = percent;
+  }
+  for (const kind of ["b", "f"] as const) {
+    const [stop, cull, run] = [wanted[`${kind}stop`], wanted[`${kind}cull`], wanted[`${kind}run`]];
+    if (stop < cull && cull < run) continue;
+    const found = `${kind}stop ${stop} %, ${kind}cull ${cull} %, ${kind}run ${run} %`;
+    throw refused(`Cannot use ${found}: want ${kind}stop below ${kind}cull below ${kind}run`);
+  }
+  return wanted;
+}
+
+/** Each rule by itself, then all together: minima have to fit side by side and under the maxima above them. */
+function sharesOf(rules: readonly ShareRule[]): readonly ShareRule[] {
+  if (rules.length > SHARES_MAX) throw refused(`Cannot use ${rules.length} shares: want at most ${SHARES_MAX}`);
+  const named = new Set<string>();
+  for (const rule of rules) {
+    const name = checkRule(rule);
+    if (named.has(name)) throw refused(`Cannot use two shares of ${name}: want one`);
+    named.add(name);
+  }
+  let total = 0;
+  for (const fs of new Set(rules.map((rule) => nameText(rule.fs)))) {
+    const own = rules.find((rule) => rule.volume === undefined && nameText(rule.fs) === fs);
+    const volumes = rules.filter((rule) => rule.volume !== undefined && nameText(rule.fs) === fs);
+    const minima = volumes.reduce((sum, rule) => sum + (rule.minPercent ?? 0), 0);
+    if (own?.maxPercent !== undefined && minima > own.maxPercent) {
+      throw refused(`Cannot use minima of ${minima} % for volumes of ${fs}: its maximum is ${own.maxPercent} %`);
+    }
+    total += Math.max(minima, own?.minPercent ?? 0);
+  }
+  if (total > 100) throw refused(`Cannot use minimum shares of ${total} % together: want at most 100`);
+  return rules.map((rule) => ({ ...rule }));
+}
+
+/** @returns the rule's name, for messages and for telling rules apart. */
+function checkRule({ fs, volume, minPercent, maxPercent }: ShareRule): string {
+  const fsText = nameText(checkFsName(fs));
+  const name = volume === undefined ? fsText : `${fsText}/${nameText(checkName("volume", volume))}`;
+  if (minPercent === undefined && maxPercent === undefined) {
+    throw refused(`Cannot use a share of ${name} without figures: want a minimum, a maximum or both`);
+  }
+  for (const percent of [minPercent, maxPercent]) {
+    if (percent === undefined || (percent >= 0 && percent <= 100)) continue;
+    throw refused(`Cannot use a share of ${percent} % of ${name}: want 0 to 100`);
+  }
+  if (maxPercent === 0) throw refused(`Cannot use a share of 0 % at most of ${name}: want more`);
+  if (minPercent !== undefined && maxPercent !== undefined && minPercent > maxPercent) {
+    throw refused(`Cannot use a share of ${minPercent} % at least and ${maxPercent} % at most of ${name}: want less at least`);
+  }
+  return name;
+}
+
+/** Whether index and ledger leave less than half of the capacity to slots. */
+export function indexTooLarge(limits: Limits): boolean {
+  return limits.slotBytesMax < limits.capacityBytes / 2;
+}
+
+/** Whether what stands and may not go fits. @throws {CacheError} E_CONFIG with what is wrong and what is wanted. */
+export function checkFits(limits: Limits, standing: Standing & { readonly pinnedBytes: number }): void {
+  if (indexTooLarge(limits)) {
+    const found = `index and ledger occupy ${formatBytes(standing.indexBytes)}`;
+    const advice = `want ${formatBytes(2 * standing.indexBytes)} or more, or a wipe first`;
+    throw refused(`Cannot use a capacity of ${limits.capacityBytes} bytes: ${found}; ${advice}`);
+  }
+  if (standing.pinnedBytes > limits.slotBytesMax) {
+    const found = `${formatBytes(standing.pinnedBytes)} are pinned`;
+    throw refused(`Cannot use a capacity of ${limits.capacityBytes} bytes: ${found}; want more, or unpin first`);
+  }
+}
+
+function refused(message: string): CacheError {
+  return new CacheError("E_CONFIG", message);
 }

@@ -4,17 +4,20 @@ import { SLOT_BYTES } from "../index/core/layout.js";
 import { type NameBytes, checkBlock, nameBuffer } from "../index/core/names.js";
 import type {
   AcquireVolumeOptions,
-  BlockCache,
   Bypass,
   BypassReason,
   CacheStatus,
+  CullReport,
   GetOptions,
   GetResult,
+  OwnedCache,
   PutResult,
   StartReport,
   Tag,
   VolumeHandle,
 } from "./api.js";
+import { driveSpace } from "./cull/drive.js";
+import { type LimitOptions, type Limits, checkFits, limitsOf } from "./limits.js";
 import { Session, type SessionOptions } from "./session.js";
 import { checkSpan } from "./span.js";
 import { statusOf } from "./status.js";
@@ -24,7 +27,7 @@ const MISS = { kind: "miss" } as const;
 
 type Mode = "running" | "wiping" | "closing" | "closed";
 
-export class LocalCache implements BlockCache {
+export class LocalCache implements OwnedCache {
   readonly #session: Session;
   #mode: Mode = "running";
   #start: StartReport;
@@ -114,6 +117,31 @@ export class LocalCache implements BlockCache {
     return this.#betweenWipes(async () => this.#status());
   }
 
+  get limits(): Limits {
+    return this.#session.limits;
+  }
+
+  configure(options: LimitOptions): Promise<Limits> {
+    return this.#betweenWipes(async () => {
+      const session = this.#session;
+      const standing = session.standing();
+      const limits = limitsOf(options, driveSpace(session.options.state.paths.directory), standing);
+      checkFits(limits, { ...standing, pinnedBytes: 0 });
+      await session.limit(limits);
+      return limits;
+    });
+  }
+
+  cull(options: { readonly usedBytesMax: number }): Promise<CullReport> {
+    return this.#betweenWipes(async () => {
+      const { usedBytesMax } = options;
+      if (!Number.isSafeInteger(usedBytesMax) || usedBytesMax < 0) {
+        throw new CacheError("E_ARGUMENT", `Cannot cull to ${usedBytesMax} bytes: want a whole number, 0 or more`);
+      }
+      return this.#session.cull(usedBytesMax);
+    });
+  }
+
   wipe(): Promise<void> {
     return this.#betweenWipes(() => {
       this.#mode = "wiping";
@@ -131,14 +159,14 @@ export class LocalCache implements BlockCache {
   }
 
   #status(): CacheStatus {
-    const { state, limits, now, beganMs } = this.#session.options;
+    const { state, now, beganMs } = this.#session.options;
     return statusOf({
       closing: this.#mode === "closing",
       uptimeMs: now() - beganMs,
       cacheId: state.cacheId,
       directory: state.paths.directory,
       life: this.#session.blocks.life,
-      limits,
+      limits: this.#session.limits,
       indexBytes: this.#session.gauge.fileBytes(),
       table: this.#session.table,
       counters: this.#session.counters,

@@ -4,6 +4,7 @@
  */
 import type { BlockIndex } from "../index/block-index.js";
 import { CacheError, messageOf } from "../index/core/errors.js";
+import type { CullReport } from "./api.js";
 import { Blocks, type Life } from "./blocks.js";
 import { markClean } from "./coherency/close-state.js";
 import { Discovery } from "./coherency/discovery.js";
@@ -17,7 +18,7 @@ import { Room } from "./cull/room.js";
 import { descriptorsMax } from "./descriptors.js";
 import { Housekeeper } from "./housekeeper.js";
 import { IndexGauge } from "./index-gauge.js";
-import type { CacheLimits } from "./limits.js";
+import type { Limits, Standing } from "./limits.js";
 import type { LogFunction } from "./log.js";
 import { Objects } from "./objects.js";
 import { Checksummer } from "./slots/checksums.js";
@@ -32,7 +33,7 @@ const DRAIN_MS = 5000;
 
 export interface SessionOptions {
   readonly state: OpenState;
-  readonly limits: CacheLimits;
+  readonly limits: Limits;
   readonly log: LogFunction;
   readonly now: () => number;
   readonly beganMs: number;
@@ -41,6 +42,7 @@ export interface SessionOptions {
 
 export class Session {
   readonly options: SessionOptions;
+  #limits: Limits;
   readonly table: SlotTable;
   readonly counters = new Counters();
   readonly gauge: IndexGauge;
@@ -57,6 +59,7 @@ export class Session {
   constructor(options: SessionOptions) {
     const { state, limits, log, now, io } = options;
     this.options = options;
+    this.#limits = limits;
     this.table = state.table;
     this.#nextSequence = state.nextSequence;
     this.#files = new SlotFiles({
@@ -74,7 +77,7 @@ export class Session {
     this.#drive = new Drive({ look: () => driveSpace(state.paths.directory), now });
     this.gauge = new IndexGauge({
       index: () => this.blocks.life.index,
-      bytesMax: limits.indexBytesMax,
+      bytesMax: () => this.#limits.indexBytesMax,
       otherBytes: () => state.ledger.fileBytes(),
       now,
       onTrouble: this.#onTrouble,
@@ -113,6 +116,32 @@ export class Session {
   readonly #onTrouble = (message: string, error: unknown): void => {
     this.options.log("warn", message, { error: messageOf(error) });
   };
+
+  get limits(): Limits {
+    return this.#limits;
+  }
+
+  /** Other limits stand from here on; resolves when what exists fits. @throws {CacheError} E_NO_SPACE. */
+  async limit(limits: Limits): Promise<void> {
+    this.#limits = limits;
+    const { room } = this.blocks.life;
+    room.changed();
+    await room.trim();
+  }
+
+  /** What stands already, for new limits. */
+  standing(): Standing {
+    const indexBytes = this.gauge.fileBytes();
+    return { indexBytes, ownBytes: this.table.usedBytes + indexBytes };
+  }
+
+  /** @throws {CacheError} E_NO_SPACE when what is in use keeps it from getting there. */
+  async cull(usedBytesMax: number): Promise<CullReport> {
+    const [culled, usedBytes] = [this.counters.culled, this.table.usedBytes];
+    await this.blocks.life.room.trim(usedBytesMax);
+    const now = this.table.usedBytes;
+    return { blocks: this.counters.culled - culled, bytes: Math.max(0, usedBytes - now), usedBytes: now };
+  }
 
   /** Makes the session ready to answer: free slots are given out, and what is over the limits goes. */
   async start(): Promise<void> {
@@ -222,8 +251,8 @@ export class Session {
   }
 
   #newLife(index: BlockIndex, objects: Objects, epoch: number): Life {
-    const { limits } = this.options;
     const { gauge } = this;
+    const limits = () => this.#limits;
     const policy = new LruPolicy(this.#links);
     this.#links.reserve(this.table.numbers);
     const room = new Room({
@@ -234,10 +263,13 @@ export class Session {
       writeBack: this.#writeBack,
       drive: this.#drive,
       limits: {
-        slotsMax: limits.slotsMax,
+        get slotsMax(): number {
+          return limits().slotsMax;
+        },
         // The index may outgrow its share for a moment; the promise is about both together.
         get slotBytesMax(): number {
-          return Math.min(limits.slotBytesMax, limits.capacityBytes - gauge.fileBytesSeen());
+          const { slotBytesMax, capacityBytes } = limits();
+          return Math.min(slotBytesMax, capacityBytes - gauge.fileBytesSeen());
         },
       },
       dropEntry: (slot) => this.blocks.dropTenant(slot),

@@ -2,7 +2,7 @@
 import type { CacheStatus, StartReport } from "./api.js";
 import type { Life } from "./blocks.js";
 import type { Counters } from "./counters.js";
-import type { CacheLimits } from "./limits.js";
+import type { Limits } from "./limits.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
 import { VERSION } from "./version.js";
 
@@ -12,7 +12,7 @@ export interface StatusParts {
   readonly cacheId: Buffer;
   readonly directory: string;
   readonly life: Life;
-  readonly limits: CacheLimits;
+  readonly limits: Limits;
   readonly indexBytes: number;
   readonly table: SlotTable;
   readonly counters: Counters;
@@ -44,10 +44,14 @@ export function statusOf(parts: StatusParts): CacheStatus {
       unknown: table.countOf(STATE.unknown),
     },
     slotsMax: limits.slotsMax,
+    headroom: { slots: 0, bytes: 0 },
+    drive: { state: "ok", totalBytes: 0, availableBytes: 0, totalInodes: 0, availableInodes: 0 },
+    shares: [],
     hits: counters.hits,
     misses: counters.misses,
     puts: counters.puts,
     culled: counters.culled,
+    notCulled: { inUse: 0 },
     corrupt: counters.corrupt,
     bypassed: counters.bypassed,
     start: parts.start,

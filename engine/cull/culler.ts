@@ -90,10 +90,11 @@ export class Culler {
   }
 
   /** Brings what exists under the limits, which may be lower than last time, before anything new is accepted. */
-  async trim(): Promise<void> {
+  async trim(usedBytesMax = Number.POSITIVE_INFINITY): Promise<void> {
     const { table, limits, free } = this.#parts;
     let steps = 0;
-    while (!this.#closed && (table.usedBytes > limits.slotBytesMax || table.existing > limits.slotsMax)) {
+    const bytesMax = () => Math.min(usedBytesMax, limits.slotBytesMax);
+    while (!this.#closed && (table.usedBytes > bytesMax() || table.existing > limits.slotsMax)) {
       steps += 1;
       if (steps % SLICE_VICTIMS_MAX === 0) await new Promise<void>((resolve) => setImmediate(resolve));
       if (free.slots > 0 && table.existing > limits.slotsMax) this.#retireOne();

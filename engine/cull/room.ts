@@ -174,8 +174,8 @@ export class Room {
   }
 
   /** Brings what exists under the limits, which may be lower than last time. */
-  async trim(): Promise<void> {
-    await this.#culler.trim();
+  async trim(usedBytesMax?: number): Promise<void> {
+    await this.#culler.trim(usedBytesMax);
   }
 
   /** Ends all waiting; resolves when no step of the background work is under way. */
