@@ -49,7 +49,7 @@ export class BlockReader {
     }
     const endBytes = Math.min(span.offsetBytes + span.lengthBytes, entry.validBytes);
     const lengthBytes = Math.max(0, endBytes - span.offsetBytes);
-    this.#blocks.life.policy.touch(entry.slot);
+    this.#blocks.life.ranking.touch(entry.slot);
     const target = into === undefined ? Buffer.allocUnsafe(lengthBytes) : into.subarray(0, lengthBytes);
     if (lengthBytes === 0) return this.#hit(target);
     const plan = readPlan(object, block, entry, span.offsetBytes, endBytes);

@@ -43,7 +43,7 @@ export class BlockWriter {
         return this.#parts.counters.bypass("index-full");
       }
       if (!object.recorded) this.#parts.noteRecord(recordBytes(object));
-      const reservation = await life.room.reserve(pagesOf(bytes.length));
+      const reservation = await life.room.reserve(pagesOf(bytes.length), object.volume);
       if (typeof reservation === "string") return this.#parts.counters.bypass(reservation);
       return await this.#fill(object, block, bytes, sequence, reservation);
     } catch (error) {
@@ -110,7 +110,7 @@ export class BlockWriter {
     if (old !== undefined) this.#blocks.drop(object.id, block, old);
     if (object.fills.size > 1) object.raiseFloor(block, entry.sequence);
     index.putEntry(object.id, block, entry);
-    room.settle(entry.slot, object.id, block, entry.validBytes);
+    room.settle(entry.slot, object, block, entry.validBytes);
     this.#parts.counters.puts += 1;
     if (old !== undefined) await index.committed();
   }

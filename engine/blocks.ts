@@ -11,7 +11,7 @@ import { BlockReader } from "./block-reader.js";
 import { BlockWriter } from "./block-writer.js";
 import type { Counters } from "./counters.js";
 import type { Drive } from "./cull/drive.js";
-import type { CullPolicy } from "./cull/policy.js";
+import type { Ranking } from "./cull/ranking.js";
 import type { Room } from "./cull/room.js";
 import type { LogFunction } from "./log.js";
 import type { ObjectState, Objects } from "./objects.js";
@@ -27,7 +27,7 @@ export interface Life {
   readonly index: BlockIndex;
   readonly objects: Objects;
   readonly room: Room;
-  readonly policy: CullPolicy;
+  readonly ranking: Ranking;
   readonly epoch: number;
 }
 

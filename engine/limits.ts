@@ -89,12 +89,14 @@ export function limitsOf(options: LimitOptions, drive: DriveSpace, standing: Sta
   }
   const indexPercent = options.indexPercent ?? INDEX_PERCENT;
   if (!(indexPercent > 0 && indexPercent <= INDEX_PERCENT_MAX)) {
-    throw refused(`Cannot use an index share of ${indexPercent} %: want more than 0, at most ${INDEX_PERCENT_MAX}`);
+    throw refused(
+      `Cannot use an index share of ${indexPercent} %: want more than 0, at most ${INDEX_PERCENT_MAX}`,
+    );
   }
   const share = Math.floor((capacityBytes * indexPercent) / 100);
   const indexBytesMax = Math.max(INDEX_BYTES_MIN, share, standing.indexBytes);
   const thresholds = thresholdsOf(options);
-  const shares = sharesOf(options.shares ?? []);
+  const shares = sharesOf(options.shares ?? [], capacityBytes);
   const slotBytesMax = capacityBytes - indexBytesMax;
   return { capacityBytes, slotsMax, indexPercent, indexBytesMax, slotBytesMax, ...thresholds, shares };
 }
@@ -134,11 +136,12 @@ function thresholdsOf(options: LimitOptions): Thresholds {
 }
 
 /** Each rule by itself, then all together: minima have to fit side by side and under the maxima above them. */
-function sharesOf(rules: readonly ShareRule[]): readonly ShareRule[] {
-  if (rules.length > SHARES_MAX) throw refused(`Cannot use ${rules.length} shares: want at most ${SHARES_MAX}`);
+function sharesOf(rules: readonly ShareRule[], capacityBytes: number): readonly ShareRule[] {
+  if (rules.length > SHARES_MAX)
+    throw refused(`Cannot use ${rules.length} shares: want at most ${SHARES_MAX}`);
   const named = new Set<string>();
   for (const rule of rules) {
-    const name = checkRule(rule);
+    const name = checkRule(rule, capacityBytes);
     if (named.has(name)) throw refused(`Cannot use two shares of ${name}: want one`);
     named.add(name);
   }
@@ -148,7 +151,9 @@ function sharesOf(rules: readonly ShareRule[]): readonly ShareRule[] {
     const volumes = rules.filter((rule) => rule.volume !== undefined && nameText(rule.fs) === fs);
     const minima = volumes.reduce((sum, rule) => sum + (rule.minPercent ?? 0), 0);
     if (own?.maxPercent !== undefined && minima > own.maxPercent) {
-      throw refused(`Cannot use minima of ${minima} % for volumes of ${fs}: its maximum is ${own.maxPercent} %`);
+      throw refused(
+        `Cannot use minima of ${minima} % for volumes of ${fs}: its maximum is ${own.maxPercent} %`,
+      );
     }
     total += Math.max(minima, own?.minPercent ?? 0);
   }
@@ -157,7 +162,7 @@ function sharesOf(rules: readonly ShareRule[]): readonly ShareRule[] {
 }
 
 /** @returns the rule's name, for messages and for telling rules apart. */
-function checkRule({ fs, volume, minPercent, maxPercent }: ShareRule): string {
+function checkRule({ fs, volume, minPercent, maxPercent }: ShareRule, capacityBytes: number): string {
   const fsText = nameText(checkFsName(fs));
   const name = volume === undefined ? fsText : `${fsText}/${nameText(checkName("volume", volume))}`;
   if (minPercent === undefined && maxPercent === undefined) {
@@ -167,9 +172,16 @@ function checkRule({ fs, volume, minPercent, maxPercent }: ShareRule): string {
     if (percent === undefined || (percent >= 0 && percent <= 100)) continue;
     throw refused(`Cannot use a share of ${percent} % of ${name}: want 0 to 100`);
   }
-  if (maxPercent === 0) throw refused(`Cannot use a share of 0 % at most of ${name}: want more`);
+  if (maxPercent !== undefined && (capacityBytes * maxPercent) / 100 < SLOT_BYTES) {
+    const bytes = formatBytes(Math.floor((capacityBytes * maxPercent) / 100));
+    throw refused(
+      `Cannot use a share of ${maxPercent} % of ${name}: that is ${bytes}, want room for a block of 256 KiB`,
+    );
+  }
   if (minPercent !== undefined && maxPercent !== undefined && minPercent > maxPercent) {
-    throw refused(`Cannot use a share of ${minPercent} % at least and ${maxPercent} % at most of ${name}: want less at least`);
+    throw refused(
+      `Cannot use a share of ${minPercent} % at least and ${maxPercent} % at most of ${name}: want less at least`,
+    );
   }
   return name;
 }
@@ -188,7 +200,9 @@ export function checkFits(limits: Limits, standing: Standing & { readonly pinned
   }
   if (standing.pinnedBytes > limits.slotBytesMax) {
     const found = `${formatBytes(standing.pinnedBytes)} are pinned`;
-    throw refused(`Cannot use a capacity of ${limits.capacityBytes} bytes: ${found}; want more, or unpin first`);
+    throw refused(
+      `Cannot use a capacity of ${limits.capacityBytes} bytes: ${found}; want more, or unpin first`,
+    );
   }
 }
 

@@ -17,6 +17,7 @@ import type {
   VolumeHandle,
 } from "./api.js";
 import { driveSpace } from "./cull/drive.js";
+import type { GivenBack } from "./cull/give-back.js";
 import { type LimitOptions, type Limits, checkFits, limitsOf } from "./limits.js";
 import { Session, type SessionOptions } from "./session.js";
 import { checkSpan } from "./span.js";
@@ -127,7 +128,10 @@ export class LocalCache implements OwnedCache {
       const standing = session.standing();
       const limits = limitsOf(options, driveSpace(session.options.state.paths.directory), standing);
       checkFits(limits, { ...standing, pinnedBytes: 0 });
-      await session.limit(limits);
+      session.limit(limits);
+      return limits;
+    }).then(async (limits) => {
+      await this.#fit();
       return limits;
     });
   }
@@ -135,11 +139,23 @@ export class LocalCache implements OwnedCache {
   cull(options: { readonly usedBytesMax: number }): Promise<CullReport> {
     return this.#betweenWipes(async () => {
       const { usedBytesMax } = options;
-      if (!Number.isSafeInteger(usedBytesMax) || usedBytesMax < 0) {
-        throw new CacheError("E_ARGUMENT", `Cannot cull to ${usedBytesMax} bytes: want a whole number, 0 or more`);
-      }
-      return this.#session.cull(usedBytesMax);
+      if (Number.isSafeInteger(usedBytesMax) && usedBytesMax >= 0) return usedBytesMax;
+      throw new CacheError(
+        "E_ARGUMENT",
+        `Cannot cull to ${usedBytesMax} bytes: want a whole number, 0 or more`,
+      );
+    }).then(async (usedBytesMax) => {
+      const { blocks, bytes } = await this.#fit(usedBytesMax);
+      return { blocks, bytes, usedBytes: this.#session.table.usedBytes };
     });
+  }
+
+  /** A wipe may come in between; what it leaves has to fit as well. */
+  async #fit(usedBytesMax?: number): Promise<GivenBack> {
+    for (;;) {
+      const given = await this.#betweenWipes(() => this.#session.fit(usedBytesMax));
+      if (given !== undefined) return given;
+    }
   }
 
   wipe(): Promise<void> {
@@ -167,6 +183,7 @@ export class LocalCache implements OwnedCache {
       directory: state.paths.directory,
       life: this.#session.blocks.life,
       limits: this.#session.limits,
+      drive: this.#session.drive.status(),
       indexBytes: this.#session.gauge.fileBytes(),
       table: this.#session.table,
       counters: this.#session.counters,

@@ -4,17 +4,19 @@
  */
 import type { BlockIndex } from "../index/block-index.js";
 import { CacheError, messageOf } from "../index/core/errors.js";
-import type { CullReport } from "./api.js";
 import { Blocks, type Life } from "./blocks.js";
 import { markClean } from "./coherency/close-state.js";
 import { Discovery } from "./coherency/discovery.js";
 import { type OpenState, createIndex, releaseState, removeOldIndexes } from "./coherency/open-state.js";
 import { Counters } from "./counters.js";
-import { Drive, driveSpace } from "./cull/drive.js";
+import { Drive, driveSpace, lookAtDrive } from "./cull/drive.js";
 import { FreeLists } from "./cull/free-lists.js";
 import { SlotLinks } from "./cull/linked-slots.js";
 import { LruPolicy } from "./cull/policy.js";
+import { Ranking } from "./cull/ranking.js";
 import { Room } from "./cull/room.js";
+import { NO_SHARE, Shares } from "./cull/shares.js";
+import type { GivenBack } from "./cull/give-back.js";
 import { descriptorsMax } from "./descriptors.js";
 import { Housekeeper } from "./housekeeper.js";
 import { IndexGauge } from "./index-gauge.js";
@@ -51,7 +53,7 @@ export class Session {
   readonly #links = new SlotLinks();
   readonly #files: SlotFiles;
   readonly #writeBack: WriteBack;
-  readonly #drive: Drive;
+  readonly drive: Drive;
   #discovery: Discovery;
   #nextSequence: number;
   #removing: Promise<void>;
@@ -74,7 +76,12 @@ export class Session {
         error: String(error),
       });
     this.#writeBack = new WriteBack({ files: this.#files, now, onError });
-    this.#drive = new Drive({ look: () => driveSpace(state.paths.directory), now });
+    this.drive = new Drive({
+      space: driveSpace(state.paths.directory),
+      look: () => lookAtDrive(state.paths.directory),
+      thresholds: () => this.#limits,
+      now,
+    });
     this.gauge = new IndexGauge({
       index: () => this.blocks.life.index,
       bytesMax: () => this.#limits.indexBytesMax,
@@ -91,7 +98,7 @@ export class Session {
         table: this.table,
         files: this.#files,
         writeBack: this.#writeBack,
-        drive: this.#drive,
+        drive: this.drive,
         counters: this.counters,
         hot,
         checksummer,
@@ -107,7 +114,8 @@ export class Session {
         state.epoch,
       ),
     );
-    for (const slot of state.order) this.blocks.life.policy.insert(slot);
+    for (const slot of state.order) this.blocks.life.ranking.insert(slot);
+    this.#regroup();
     this.housekeeper = new Housekeeper(this.blocks, log);
     this.#discovery = this.#newDiscovery();
     this.#removing = removeOldIndexes(state.paths, state.epoch, log);
@@ -121,12 +129,34 @@ export class Session {
     return this.#limits;
   }
 
-  /** Other limits stand from here on; resolves when what exists fits. @throws {CacheError} E_NO_SPACE. */
-  async limit(limits: Limits): Promise<void> {
+  /** Other limits stand from here on; what exists may not fit them before fit(). */
+  limit(limits: Limits): void {
+    const shared = this.#limits.shares.length + limits.shares.length > 0;
     this.#limits = limits;
-    const { room } = this.blocks.life;
-    room.changed();
-    await room.trim();
+    if (shared) this.#regroup();
+    this.drive.changed();
+    this.blocks.life.room.changed();
+  }
+
+  /** As Room.fit. Undefined when a wipe or a close came in between. @throws {CacheError} E_NO_SPACE, E_IO. */
+  async fit(usedBytesMax?: number): Promise<GivenBack | undefined> {
+    const given = await this.blocks.life.room.fit(usedBytesMax);
+    this.blocks.life.room.driveChanged();
+    return given;
+  }
+
+  /** Blocks count in the shares that the limits name. */
+  #regroup(): void {
+    const { index, ranking } = this.blocks.life;
+    const shares = new Shares(this.#limits.shares, () => this.#limits.capacityBytes);
+    const byVolume = new Map<number, number>();
+    if (shares.count > 1) {
+      for (const volume of index.volumes()) {
+        const share = shares.of(volume);
+        if (share !== NO_SHARE) byVolume.set(volume.id, share);
+      }
+    }
+    ranking.regroup(shares, (slot) => byVolume.get(this.table.volumeIdOf(slot)) ?? NO_SHARE);
   }
 
   /** What stands already, for new limits. */
@@ -135,20 +165,13 @@ export class Session {
     return { indexBytes, ownBytes: this.table.usedBytes + indexBytes };
   }
 
-  /** @throws {CacheError} E_NO_SPACE when what is in use keeps it from getting there. */
-  async cull(usedBytesMax: number): Promise<CullReport> {
-    const [culled, usedBytes] = [this.counters.culled, this.table.usedBytes];
-    await this.blocks.life.room.trim(usedBytesMax);
-    const now = this.table.usedBytes;
-    return { blocks: this.counters.culled - culled, bytes: Math.max(0, usedBytes - now), usedBytes: now };
-  }
-
   /** Makes the session ready to answer: free slots are given out, and what is over the limits goes. */
   async start(): Promise<void> {
     const { room } = this.blocks.life;
     room.giveAllFree();
-    await room.trim();
+    await room.fit();
     this.#discovery.start();
+    this.drive.watch(() => this.blocks.life.room.driveChanged());
   }
 
   readonly #onCorrupt = (error: CacheError): void => {
@@ -209,6 +232,7 @@ export class Session {
     this.housekeeper.clear();
     const objects = new Objects(index, { nextObjectId: 1, nextVolumeId: 1, objects: 0 }, this.#onCorrupt);
     this.blocks.startLife(this.#newLife(index, objects, epoch));
+    this.#regroup();
     this.gauge.reset();
     this.blocks.life.room.giveAllFree();
   }
@@ -217,6 +241,7 @@ export class Session {
   async close(): Promise<void> {
     const { log } = this.options;
     let quiet = false;
+    this.drive.stop();
     try {
       quiet = await this.#quiesce();
       if (!quiet) throw new CacheError("E_IO", "Cannot stop clean: the drive does not answer");
@@ -253,15 +278,16 @@ export class Session {
   #newLife(index: BlockIndex, objects: Objects, epoch: number): Life {
     const { gauge } = this;
     const limits = () => this.#limits;
-    const policy = new LruPolicy(this.#links);
+    const ranking = new Ranking(this.table, () => new LruPolicy(this.#links));
     this.#links.reserve(this.table.numbers);
     const room = new Room({
       table: this.table,
       free: new FreeLists(this.#links),
-      policy,
+      ranking,
       files: this.#files,
       writeBack: this.#writeBack,
-      drive: this.#drive,
+      drive: this.drive,
+      now: this.options.now,
       limits: {
         get slotsMax(): number {
           return limits().slotsMax;
@@ -285,7 +311,7 @@ export class Session {
       },
       onTrouble: this.#onTrouble,
     });
-    return { index, objects, room, policy, epoch };
+    return { index, objects, room, ranking, epoch };
   }
 
   #newDiscovery(): Discovery {
@@ -298,13 +324,13 @@ export class Session {
   }
 
   async #markClean(): Promise<void> {
-    const { index, objects, policy, epoch } = this.blocks.life;
+    const { index, objects, ranking, epoch } = this.blocks.life;
     await markClean({
       state: this.options.state,
       index,
       epoch,
       objectCounters: objects.counters,
-      order: policy.order(),
+      order: ranking.order(),
       table: this.table,
       files: this.#files,
       writeBack: this.#writeBack,

@@ -1,5 +1,6 @@
 /** What a cache says of itself. */
-import type { CacheStatus, StartReport } from "./api.js";
+import { PAGE_BYTES } from "../index/core/layout.js";
+import type { CacheStatus, DriveStatus, StartReport } from "./api.js";
 import type { Life } from "./blocks.js";
 import type { Counters } from "./counters.js";
 import type { Limits } from "./limits.js";
@@ -13,6 +14,7 @@ export interface StatusParts {
   readonly directory: string;
   readonly life: Life;
   readonly limits: Limits;
+  readonly drive: DriveStatus;
   readonly indexBytes: number;
   readonly table: SlotTable;
   readonly counters: Counters;
@@ -21,6 +23,7 @@ export interface StatusParts {
 
 export function statusOf(parts: StatusParts): CacheStatus {
   const { life, limits, table, counters } = parts;
+  const { headroom } = life.room;
   return {
     state: parts.closing ? "closing" : "running",
     pid: process.pid,
@@ -28,7 +31,7 @@ export function statusOf(parts: StatusParts): CacheStatus {
     uptimeSeconds: Math.floor(parts.uptimeMs / 1000),
     cacheId: parts.cacheId.toString("hex"),
     epoch: life.epoch,
-    policy: life.policy.name,
+    policy: life.ranking.name,
     directory: parts.directory,
     capacityBytes: limits.capacityBytes,
     usedBytes: table.usedBytes,
@@ -44,14 +47,14 @@ export function statusOf(parts: StatusParts): CacheStatus {
       unknown: table.countOf(STATE.unknown),
     },
     slotsMax: limits.slotsMax,
-    headroom: { slots: 0, bytes: 0 },
-    drive: { state: "ok", totalBytes: 0, availableBytes: 0, totalInodes: 0, availableInodes: 0 },
-    shares: [],
+    headroom: { slots: headroom.slots, bytes: headroom.pages * PAGE_BYTES },
+    drive: parts.drive,
+    shares: life.ranking.shares.status(),
     hits: counters.hits,
     misses: counters.misses,
     puts: counters.puts,
     culled: counters.culled,
-    notCulled: { inUse: 0 },
+    notCulled: life.room.notCulled,
     corrupt: counters.corrupt,
     bypassed: counters.bypassed,
     start: parts.start,

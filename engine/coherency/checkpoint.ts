@@ -27,11 +27,11 @@ export interface Checkpoint {
   readonly order: Uint32Array;
 }
 
-const MAGIC = "TAGCKPT1";
+const MAGIC = "TAGCKPT2";
 const HEADER_BYTES = 96;
 const HEADER_CRC_AT = 92;
 const BODY_CRC_AT = 88;
-const BYTES_A_SLOT = 3 * 4 + 2 * 2 + 2;
+const BYTES_A_SLOT = 4 * 4 + 3 * 2 + 2;
 const SLOTS_MAX = 2 ** 32 - 1;
 
 // The arrays are written as they lie in memory; x64 and arm64 are both little-endian.
@@ -43,9 +43,11 @@ export function writeCheckpoint(file: string, checkpoint: Checkpoint): void {
   const body = [
     slots.validBytes,
     slots.ownerLow,
+    slots.volumeLow,
     slots.blockLow,
     order,
     slots.ownerHigh,
+    slots.volumeHigh,
     slots.blockHigh,
     slots.states,
     slots.pages,
@@ -94,15 +96,19 @@ export function readCheckpoint(file: string): Checkpoint | string {
   const take = arrayReader(body);
   const validBytes = take(Uint32Array, count);
   const ownerLow = take(Uint32Array, count);
+  const volumeLow = take(Uint32Array, count);
   const blockLow = take(Uint32Array, count);
   const order = take(Uint32Array, used);
   const ownerHigh = take(Uint16Array, count);
+  const volumeHigh = take(Uint16Array, count);
   const blockHigh = take(Uint16Array, count);
   const slots = {
     validBytes,
     ownerLow,
+    volumeLow,
     blockLow,
     ownerHigh,
+    volumeHigh,
     blockHigh,
     states: take(Uint8Array, count),
     pages: take(Uint8Array, count),

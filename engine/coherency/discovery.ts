@@ -48,7 +48,7 @@ export class Discovery {
       this.#slice();
     }
     if (!looking || this.#stopped) return;
-    await this.#room().trim();
+    await this.#room().fit();
     this.#log("info", "all slots left by the last owner were looked at", { slots: this.#table.existing });
   }
 

@@ -1,16 +1,15 @@
 /**
  * Makes room in the background, in bounded slices: culls the least valuable blocks while writers wait, while the
- * headroom is short or while the index is pressed, and cuts free slots back where bytes are wanted and slots are not.
+ * headroom is short, a share is over its maximum or the index is pressed, and cuts free slots back where bytes are wanted
+ * and slots are not.
  */
-import { type CacheError, errnoOf } from "../../index/core/errors.js";
-import { SLOT_PAGES } from "../../index/core/layout.js";
 import { STATE } from "../slots/slot-table.js";
-import { Budget } from "./budget.js";
+import type { Budget } from "./budget.js";
+import { type Evictor, SLICE_VICTIMS_MAX } from "./evictor.js";
+import type { GiveBack } from "./give-back.js";
 import type { Leaving } from "./leaving.js";
 import type { RoomParts } from "./room.js";
 
-/** Victims a slice; between slices other work has its turn. */
-const SLICE_VICTIMS_MAX = 64;
 /** The part of all blocks that goes before the index is looked at again. */
 const RELIEF_SHARE = 64;
 /** Free slots that a slice cuts back at most. */
@@ -29,22 +28,36 @@ export interface Demand {
   refuseHead(): void;
 }
 
+export interface CullerParts {
+  readonly room: RoomParts;
+  readonly budget: Budget;
+  readonly leaving: Leaving;
+  readonly evictor: Evictor;
+  readonly giveBack: GiveBack;
+  readonly demand: Demand;
+}
+
 export class Culler {
   readonly #parts: RoomParts;
   readonly #budget: Budget;
   readonly #leaving: Leaving;
+  readonly #evictor: Evictor;
+  readonly #giveBack: GiveBack;
   readonly #demand: Demand;
   #culling: Promise<void> | undefined;
   #relieving: Promise<void> | undefined;
+  #fitting: Promise<unknown> | undefined;
   #closed = false;
   /** Culled for the first waiter while the drive allowed nothing new. */
   #fruitless = 0;
 
-  constructor(parts: RoomParts, budget: Budget, leaving: Leaving, demand: Demand) {
-    this.#parts = parts;
-    this.#budget = budget;
-    this.#leaving = leaving;
-    this.#demand = demand;
+  constructor(parts: CullerParts) {
+    this.#parts = parts.room;
+    this.#budget = parts.budget;
+    this.#leaving = parts.leaving;
+    this.#evictor = parts.evictor;
+    this.#giveBack = parts.giveBack;
+    this.#demand = parts.demand;
   }
 
   /** Starts to work unless at it; returns at once. */
@@ -55,11 +68,7 @@ export class Culler {
       .catch(giveUp)
       .finally(() => {
         this.#culling = undefined;
-        const useful =
-          this.#demand.waiters > 0 &&
-          this.wanting(1) &&
-          this.#parts.policy.victim(this.#mayLeave) !== undefined;
-        if (useful) this.kick();
+        if (this.#demand.waiters > 0 && this.wanting(1) && this.#evictor.possible) this.kick();
       });
   }
 
@@ -77,7 +86,8 @@ export class Culler {
     if (table.countOf(STATE.unknown) > 0) return false;
     const { headroomSlots, headroomPages } = this.#budget;
     const { waiters, headPages } = this.#demand;
-    const growth = this.#parts.drive.allows(1, 1) ? this.#budget.growthPages() : 0;
+    // What is over the limits is given back to the drive, not made ready.
+    const growth = this.#parts.drive.allows(1, 1) ? Math.max(0, this.#budget.growthPages()) : 0;
     const slotsReady = free.slots + this.#leaving.slots + Math.min(this.#budget.creatableSlots(), growth);
     if (slotsReady < Math.ceil(headroomSlots * share) + waiters) return true;
     const pagesReady = free.pages + this.#leaving.pages + growth;
@@ -87,22 +97,6 @@ export class Culler {
       return free.smallestAtLeast(headPages) === undefined && !this.#canCutFor(headPages);
     }
     return false;
-  }
-
-  /** Brings what exists under the limits, which may be lower than last time, before anything new is accepted. */
-  async trim(usedBytesMax = Number.POSITIVE_INFINITY): Promise<void> {
-    const { table, limits, free } = this.#parts;
-    let steps = 0;
-    const bytesMax = () => Math.min(usedBytesMax, limits.slotBytesMax);
-    while (!this.#closed && (table.usedBytes > bytesMax() || table.existing > limits.slotsMax)) {
-      steps += 1;
-      if (steps % SLICE_VICTIMS_MAX === 0) await new Promise<void>((resolve) => setImmediate(resolve));
-      if (free.slots > 0 && table.existing > limits.slotsMax) this.#retireOne();
-      else if (!(await this.#cutOne())) {
-        if (this.#evict(SLICE_VICTIMS_MAX, () => true) === 0) return;
-        await this.#leaving.released();
-      }
-    }
   }
 
   /** Resolves when no step is under way. */
@@ -121,8 +115,10 @@ export class Culler {
     while (!idle && !this.#closed) {
       await new Promise<void>((resolve) => setImmediate(resolve));
       if (this.#parts.indexPressed()) this.#relieve();
-      if (this.#parts.table.usedBytes > this.#parts.limits.slotBytesMax) await this.trim();
-      const evicted = this.#evict(SLICE_VICTIMS_MAX, () => this.#wantingRoom(1));
+      // The index grew at the cost of the slots.
+      if (this.#parts.table.usedBytes > this.#parts.limits.slotBytesMax) this.#fit();
+      let evicted = this.#evictor.fitShares(SLICE_VICTIMS_MAX);
+      evicted += this.#evictor.evict(SLICE_VICTIMS_MAX, () => this.#wantingRoom(1));
       // A slice ends with its commit: only then are its slots free, and writers have had their turn.
       if (this.#leaving.slots > 0) await this.#leaving.released();
       const refused = this.#giveUpOnFullDrive(evicted);
@@ -130,6 +126,17 @@ export class Culler {
       this.#demand.serve();
       idle = evicted === 0 && cuts === 0 && !refused;
     }
+  }
+
+  /** In the background: it may have to wait for readers. */
+  #fit(): void {
+    if (this.#fitting !== undefined) return;
+    this.#fitting = this.#giveBack
+      .fit()
+      .catch((error: unknown) => this.#parts.onTrouble("what exists could not be made to fit for now", error))
+      .finally(() => {
+        this.#fitting = undefined;
+      });
   }
 
   /** Culls for the index's sake, beside the culling for room: a slice, then a sweep of the records it left, and so on. */
@@ -145,38 +152,20 @@ export class Culler {
   }
 
   async #relieveIndex(): Promise<void> {
-    const { policy, sweep, indexPressed, table } = this.#parts;
+    const { sweep, indexPressed, table } = this.#parts;
     await sweep(); // what earlier culling left may be enough
-    while (!this.#closed && indexPressed() && policy.victim(this.#mayLeave) !== undefined) {
+    while (!this.#closed && indexPressed() && this.#evictor.possible) {
       const share = Math.ceil(table.countOf(STATE.used) / RELIEF_SHARE);
       for (
         let left = Math.max(SLICE_VICTIMS_MAX, share);
         left > 0 && !this.#closed;
         left -= SLICE_VICTIMS_MAX
       ) {
-        this.#evict(Math.min(left, SLICE_VICTIMS_MAX), () => true);
+        this.#evictor.evict(Math.min(left, SLICE_VICTIMS_MAX), () => true);
         await this.#leaving.released();
       }
       await sweep();
     }
-  }
-
-  readonly #mayLeave = (slot: number): boolean => !this.#leaving.isRead(slot);
-
-  #evict(victimsMax: number, wanted: () => boolean): number {
-    const { policy, table, dropEntry, onCulled } = this.#parts;
-    let victims = 0;
-    while (victims < victimsMax && wanted()) {
-      const slot = policy.victim(this.#mayLeave);
-      if (slot === undefined) break;
-      dropEntry(slot);
-      onCulled(slot);
-      policy.remove(slot);
-      table.clearTenant(slot);
-      this.#leaving.add(slot);
-      victims += 1;
-    }
-    return victims;
   }
 
   /** @returns whether a writer was told to do without. */
@@ -214,7 +203,7 @@ export class Culler {
       const { headPages } = this.#demand;
       const forWaiter = headPages !== undefined && this.#canCutFor(headPages);
       if (!forWaiter && !this.#budget.owesBytes()) break;
-      if (!(await this.#cutOne())) break;
+      if (!(await this.#giveBack.cutOne())) break;
       cuts += 1;
     }
     return cuts;
@@ -225,43 +214,5 @@ export class Culler {
     if (free.slots < 2 || table.countOf(STATE.unknown) > 0) return false;
     if (free.smallestAtLeast(pages) !== undefined) return false;
     return free.pages + this.#budget.growthPages() >= pages && drive.allows(0, 0);
-  }
-
-  /** Gives the pages of the largest free slot back to the drive; false if no free slot has any. */
-  async #cutOne(): Promise<boolean> {
-    const { free, table, files, writeBack, onTrouble } = this.#parts;
-    const slot = free.takeBelow(SLOT_PAGES + 1, 1);
-    if (slot === undefined) return false;
-    table.move(slot, STATE.free, STATE.filling);
-    this.#budget.payBytes(table.pagesOf(slot));
-    try {
-      await files.truncate(slot, 0);
-      table.setPages(slot, 0);
-      table.move(slot, STATE.filling, STATE.free);
-      free.give(slot, 0);
-    } catch (error) {
-      onTrouble("a free slot could not be cut back and is set aside", error);
-      const gone = errnoOf((error as CacheError).cause) === "ENOENT";
-      if (gone) table.setPages(slot, 0);
-      table.move(slot, STATE.filling, gone ? STATE.retired : STATE.quarantined);
-      files.forget(slot);
-      writeBack.forget(slot);
-    }
-    return true;
-  }
-
-  #retireOne(): void {
-    const { free, table, files, writeBack, onTrouble } = this.#parts;
-    const slot = free.takeAtLeast(0);
-    if (slot === undefined) return;
-    try {
-      files.unlink(slot);
-      writeBack.forget(slot);
-      table.move(slot, STATE.free, STATE.retired);
-      table.setPages(slot, 0);
-    } catch (error) {
-      onTrouble("a free slot could not be removed and is set aside", error);
-      table.move(slot, STATE.free, STATE.quarantined);
-    }
   }
 }

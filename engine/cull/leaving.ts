@@ -13,6 +13,9 @@ export interface LeavingParts {
   readonly committed: () => Promise<void>;
   /** These slots have state `free` now. */
   readonly onFree: (slots: readonly number[]) => void;
+  readonly now: () => number;
+  /** So long did a group of slots take to leave. */
+  readonly onReleased: (ms: number) => void;
   readonly onTrouble: (message: string, error: unknown) => void;
 }
 
@@ -101,6 +104,7 @@ export class Leaving {
     while (this.#left.length > 0) {
       const slots = this.#left;
       this.#left = [];
+      const beganMs = this.#parts.now();
       while (!(await this.#commit())) {
         if (this.#closed) {
           this.#left.unshift(...slots);
@@ -108,6 +112,7 @@ export class Leaving {
         }
         await sleep(COMMIT_RETRY_MS);
       }
+      this.#parts.onReleased(this.#parts.now() - beganMs);
       this.#slots -= slots.length;
       for (const slot of slots) this.#pages -= this.#parts.table.pagesOf(slot);
       this.#free(slots);

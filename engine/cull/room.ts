@@ -14,14 +14,20 @@ import { Budget, type RoomLimits } from "./budget.js";
 import { Culler } from "./culler.js";
 import type { Drive } from "./drive.js";
 import type { FreeLists } from "./free-lists.js";
+import { Evictor } from "./evictor.js";
+import { GiveBack, type GivenBack } from "./give-back.js";
 import { Leaving } from "./leaving.js";
-import type { CullPolicy } from "./policy.js";
+import type { Ranking } from "./ranking.js";
+import type { VolumeNames } from "./shares.js";
 
 /** How long a writer waits for room before it is told to do without. */
 export const RESERVE_WAIT_MS = 2000;
 export const RESERVE_WAITERS_MAX = 4096;
 /** A tenant takes no slot more than so many times its size while there is other room. */
 const OVERSIZE_FACTOR = 4;
+
+/** A block of 64 pages takes the place of so many of one page. */
+const SHARE_VICTIMS_MAX = SLOT_PAGES;
 
 export interface Reservation {
   readonly slot: number;
@@ -32,11 +38,12 @@ export interface Reservation {
 export interface RoomParts {
   readonly table: SlotTable;
   readonly free: FreeLists;
-  readonly policy: CullPolicy;
+  readonly ranking: Ranking;
   readonly files: SlotFiles;
   readonly writeBack: WriteBack;
   readonly drive: Drive;
   readonly limits: RoomLimits;
+  readonly now: () => number;
   /** Queues the removal of the entry that names this slot's tenant. */
   readonly dropEntry: (slot: number) => void;
   /** Resolves when all that is queued is committed. */
@@ -50,6 +57,12 @@ export interface RoomParts {
   readonly onTrouble: (message: string, error: unknown) => void;
 }
 
+/** Whose blocks a writer brings. */
+export interface Owner {
+  readonly id: number;
+  readonly volume: VolumeNames & { readonly id: number };
+}
+
 interface Waiter {
   readonly pages: number;
   readonly done: (answer: Reservation | BypassReason) => void;
@@ -59,6 +72,8 @@ export class Room {
   readonly #parts: RoomParts;
   readonly #budget: Budget;
   readonly #leaving: Leaving;
+  readonly #evictor: Evictor;
+  readonly #giveBack: GiveBack;
   readonly #culler: Culler;
   readonly #waiters: Waiter[] = [];
   /** Numbers given out whose file was then not made: retired for the table, the first to be given out again. */
@@ -67,25 +82,44 @@ export class Room {
 
   constructor(parts: RoomParts) {
     this.#parts = parts;
-    const { table, limits, committed, onTrouble } = parts;
-    this.#budget = new Budget(table, limits);
-    this.#leaving = new Leaving({ table, committed, onTrouble, onFree: (slots) => this.#onFree(slots) });
+    const { table, limits, committed, onTrouble, now } = parts;
+    const budget = new Budget(table, limits, now);
+    const leaving = new Leaving({
+      table,
+      committed,
+      now,
+      onTrouble,
+      onFree: (slots) => this.#onFree(slots),
+      onReleased: (ms) => budget.noteLead(ms),
+    });
+    const evictor = new Evictor(parts, leaving);
+    const serve = (): void => this.#serve();
+    const giveBack = new GiveBack(parts, budget, leaving, evictor, serve);
     const waiters = this.#waiters;
-    this.#culler = new Culler(parts, this.#budget, this.#leaving, {
+    const demand = {
       get waiters() {
         return waiters.length;
       },
       get headPages() {
         return waiters[0]?.pages;
       },
-      serve: () => this.#serve(),
+      serve,
       refuseHead: () => waiters.shift()?.done("drive-full"),
-    });
+    };
+    this.#budget = budget;
+    this.#leaving = leaving;
+    this.#evictor = evictor;
+    this.#giveBack = giveBack;
+    this.#culler = new Culler({ room: parts, budget, leaving, evictor, giveBack, demand });
   }
 
-  /** A slot with room for `pages` pages in state `filling`, or why not. Waiters are served in order. */
-  async reserve(pages: number): Promise<Reservation | BypassReason> {
+  /**
+   * A slot with room for `pages` pages in state `filling`, or why not. Waiters are served in order. A share that would pass
+   * its maximum gives up blocks of its own for it.
+   */
+  async reserve(pages: number, volume?: VolumeNames): Promise<Reservation | BypassReason> {
     if (this.#closed) return "closing";
+    if (volume !== undefined) this.#fitShare(volume, pages);
     if (this.#waiters.length === 0) {
       const reservation = this.#take(pages);
       if (reservation !== undefined) {
@@ -104,10 +138,13 @@ export class Room {
   }
 
   /** A filled slot got its entry. */
-  settle(slot: number, objectId: number, block: number, validBytes: number): void {
-    this.#parts.table.move(slot, STATE.filling, STATE.used);
-    this.#parts.table.setTenant(slot, objectId, block, validBytes);
-    this.#parts.policy.insert(slot);
+  settle(slot: number, owner: Owner, block: number, validBytes: number): void {
+    const { table, ranking } = this.#parts;
+    const { id: objectId, volume } = owner;
+    table.move(slot, STATE.filling, STATE.used);
+    table.setTenant(slot, { volumeId: volume.id, objectId, block }, validBytes);
+    ranking.insert(slot, ranking.shares.of(volume));
+    this.#fitShare(volume, 0); // its slot may be larger than it
     this.#kickForWaiters();
   }
 
@@ -119,7 +156,7 @@ export class Room {
 
   /** The removal of this used slot's entry was queued. */
   leave(slot: number): void {
-    this.#parts.policy.remove(slot);
+    this.#parts.ranking.remove(slot);
     this.#parts.table.clearTenant(slot);
     this.#leaving.add(slot);
   }
@@ -159,6 +196,7 @@ export class Room {
 
   /** To be called when slots became free by other ways than this class's own. */
   changed(): void {
+    if (this.#closed) return;
     this.#serve();
     if (this.#culler.wanting(1)) this.#culler.kick();
   }
@@ -173,9 +211,36 @@ export class Room {
     this.#kickForWaiters();
   }
 
-  /** Brings what exists under the limits, which may be lower than last time. */
-  async trim(usedBytesMax?: number): Promise<void> {
-    await this.#culler.trim(usedBytesMax);
+  /**
+   * Brings what exists under the limits, which may be lower than last time, and slot files to `usedBytesMax` at most.
+   * @returns what went, or undefined if the room was closed before that. @throws {CacheError} E_NO_SPACE.
+   */
+  async fit(usedBytesMax?: number): Promise<GivenBack | undefined> {
+    while (!this.#closed && this.#evictor.fitShares(SHARE_VICTIMS_MAX) > 0) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    try {
+      return await this.#giveBack.fit(usedBytesMax);
+    } finally {
+      this.changed(); // headroom went first
+    }
+  }
+
+  /** What is to be kept ready for writers now. */
+  get headroom(): { readonly slots: number; readonly pages: number } {
+    return { slots: this.#budget.headroomSlots, pages: this.#budget.headroomPages };
+  }
+
+  /** Looks at blocks that could not be culled because they were being read. */
+  get notCulled(): { readonly inUse: number } {
+    return { inUse: this.#evictor.inUse };
+  }
+
+  /** The drive was looked at: writers may go on, or slots have to go. */
+  driveChanged(): void {
+    if (this.#closed) return;
+    this.#serve();
+    this.#giveBack.relieveDrive();
   }
 
   /** Ends all waiting; resolves when no step of the background work is under way. */
@@ -185,6 +250,7 @@ export class Room {
     await this.#leaving.close();
     if (!this.#closed) return; // resumed meanwhile: nobody waits for this any more
     await this.#culler.close();
+    await this.#giveBack.close();
     if (!this.#closed) return;
     await this.#leaving.close(); // the culler's last slice
   }
@@ -194,6 +260,7 @@ export class Room {
     this.#closed = false;
     this.#leaving.resume();
     this.#culler.resume();
+    this.#giveBack.resume();
   }
 
   /**
@@ -223,6 +290,7 @@ export class Room {
   }
 
   #fill(slot: number, create: boolean): Reservation {
+    this.#budget.noteTaken(this.#parts.table.pagesOf(slot));
     this.#parts.table.move(slot, STATE.free, STATE.filling);
     return { slot, create };
   }
@@ -268,8 +336,14 @@ export class Room {
 
   #onFree(slots: readonly number[]): void {
     const { table, free } = this.#parts;
-    for (const slot of slots) free.give(slot, table.pagesOf(slot));
+    for (const slot of slots) if (!this.#giveBack.takes(slot)) free.give(slot, table.pagesOf(slot));
     this.#serve();
+  }
+
+  #fitShare(volume: VolumeNames, pages: number): void {
+    const { shares } = this.#parts.ranking;
+    const share = shares.of(volume);
+    if (shares.isOver(share, pages)) this.#evictor.fitShares(SHARE_VICTIMS_MAX, share, pages);
   }
 
   #kickForWaiters(): void {

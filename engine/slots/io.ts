@@ -41,7 +41,7 @@ export interface SlotIo {
   fstatSync(fd: number): SlotFileFacts;
   /** Undefined where there is nothing; a link is not followed. */
   lstatSync(path: string): SlotFileFacts | undefined;
-  unlinkSync(path: string): void;
+  unlink(path: string): Promise<void>;
 }
 
 const MODE = 0o600;
@@ -66,7 +66,7 @@ export const nodeIo: SlotIo = {
     const stats = fs.lstatSync(path, { throwIfNoEntry: false });
     return stats === undefined ? undefined : facts(stats);
   },
-  unlinkSync: fs.unlinkSync,
+  unlink: promisify(fs.unlink),
 };
 
 function facts(stats: fs.Stats): SlotFileFacts {

@@ -15,6 +15,8 @@ interface OpenSlot {
   users: number;
   /** Used since the clock hand last passed. */
   referenced: boolean;
+  /** To be closed by its last user. */
+  doomed: boolean;
 }
 
 const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
@@ -120,16 +122,23 @@ export class SlotFiles {
   }
 
   /** Removes the file of a slot whose number is retired with it. @throws {CacheError} E_IO. */
-  unlink(slot: number): void {
-    this.forget(slot);
-    this.#call(slot, "remove", () => this.#io.unlinkSync(slotPath(this.#root, slot)));
+  async unlink(slot: number): Promise<void> {
+    try {
+      await this.#io.unlink(slotPath(this.#root, slot));
+    } catch (error) {
+      throw asIoError(slot, "remove", error);
+    } finally {
+      this.forget(slot);
+    }
     this.madeIn.add(slotDirectory(this.#root, slot));
   }
 
-  /** Closes the slot's descriptor unless it is in use. */
+  /** Closes the slot's descriptor, once nobody uses it. */
   forget(slot: number): void {
     const found = this.#open.get(slot);
-    if (found !== undefined && found.users === 0) this.#drop(found);
+    if (found === undefined) return;
+    if (found.users === 0) this.#drop(found);
+    else found.doomed = true;
   }
 
   /** Closes every descriptor; nothing may be under way. */
@@ -167,6 +176,7 @@ export class SlotFiles {
       return await body(found.fd);
     } finally {
       found.users -= 1;
+      if (found.doomed && found.users === 0 && this.#open.get(found.slot) === found) this.#drop(found);
     }
   }
 
@@ -208,7 +218,7 @@ export class SlotFiles {
         `Cannot use slot ${slot}: want a plain file with one name and at most ${SLOT_BYTES} bytes`,
       );
     }
-    const kept: OpenSlot = { slot, fd, users: 0, referenced: true };
+    const kept: OpenSlot = { slot, fd, users: 0, referenced: true, doomed: false };
     this.#open.set(slot, kept);
     this.#admit(kept);
     return kept;

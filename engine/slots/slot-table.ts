@@ -1,5 +1,5 @@
 /**
- * What each slot is doing, in typed arrays indexed by slot number: 18 bytes a slot, no objects. The one owner of slot
+ * What each slot is doing, in typed arrays indexed by slot number: 24 bytes a slot, no objects. The one owner of slot
  * states and of the byte sums that follow from them; who may change a state is written at each method.
  */
 import assert from "node:assert/strict";
@@ -42,12 +42,23 @@ const TWO_32 = 2 ** 32;
 export interface SlotArrays {
   readonly validBytes: Uint32Array;
   readonly ownerLow: Uint32Array;
+  readonly volumeLow: Uint32Array;
   readonly blockLow: Uint32Array;
   readonly ownerHigh: Uint16Array;
+  readonly volumeHigh: Uint16Array;
   readonly blockHigh: Uint16Array;
   readonly states: Uint8Array;
   readonly pages: Uint8Array;
 }
+
+/** Whose bytes a slot holds: a block of an object of a volume. */
+export interface Tenant {
+  readonly volumeId: number;
+  readonly objectId: number;
+  readonly block: number;
+}
+
+const NOBODY: Tenant = { volumeId: 0, objectId: 0, block: 0 };
 
 export class SlotTable {
   #capacity = 0;
@@ -57,6 +68,8 @@ export class SlotTable {
   #validBytes = new Uint32Array(0);
   #ownerLow = new Uint32Array(0);
   #ownerHigh = new Uint16Array(0);
+  #volumeLow = new Uint32Array(0);
+  #volumeHigh = new Uint16Array(0);
   #blockLow = new Uint32Array(0);
   #blockHigh = new Uint16Array(0);
   readonly #counts = new Float64Array(SLOT_STATES.length);
@@ -103,6 +116,10 @@ export class SlotTable {
     return (this.#ownerHigh[slot] as number) * TWO_32 + (this.#ownerLow[slot] as number);
   }
 
+  volumeIdOf(slot: number): number {
+    return (this.#volumeHigh[slot] as number) * TWO_32 + (this.#volumeLow[slot] as number);
+  }
+
   blockOf(slot: number): number {
     return (this.#blockHigh[slot] as number) * TWO_32 + (this.#blockLow[slot] as number);
   }
@@ -147,19 +164,21 @@ export class SlotTable {
   }
 
   /** Names the tenant of a slot and how many of its bytes are valid. */
-  setTenant(slot: number, objectId: number, block: number, validBytes: number): void {
+  setTenant(slot: number, { volumeId, objectId, block }: Tenant, validBytes: number): void {
     assert.ok(validBytes >= 0 && validBytes <= SLOT_BYTES);
     this.#validTotal += validBytes - this.validBytesOf(slot);
     this.#validBytes[slot] = validBytes;
     this.#ownerLow[slot] = objectId % TWO_32;
     this.#ownerHigh[slot] = Math.floor(objectId / TWO_32);
+    this.#volumeLow[slot] = volumeId % TWO_32;
+    this.#volumeHigh[slot] = Math.floor(volumeId / TWO_32);
     this.#blockLow[slot] = block % TWO_32;
     this.#blockHigh[slot] = Math.floor(block / TWO_32);
   }
 
   /** The tenant's bytes no longer count; the slot keeps its file. */
   clearTenant(slot: number): void {
-    this.setTenant(slot, 0, 0, 0);
+    this.setTenant(slot, NOBODY, 0);
   }
 
   /** A copy of everything, for the checkpoint. */
@@ -168,6 +187,8 @@ export class SlotTable {
     return {
       validBytes: this.#validBytes.slice(0, count),
       ownerLow: this.#ownerLow.slice(0, count),
+      volumeLow: this.#volumeLow.slice(0, count),
+      volumeHigh: this.#volumeHigh.slice(0, count),
       blockLow: this.#blockLow.slice(0, count),
       ownerHigh: this.#ownerHigh.slice(0, count),
       blockHigh: this.#blockHigh.slice(0, count),
@@ -184,6 +205,8 @@ export class SlotTable {
     table.#count = count;
     table.#validBytes.set(arrays.validBytes);
     table.#ownerLow.set(arrays.ownerLow);
+    table.#volumeLow.set(arrays.volumeLow);
+    table.#volumeHigh.set(arrays.volumeHigh);
     table.#blockLow.set(arrays.blockLow);
     table.#ownerHigh.set(arrays.ownerHigh);
     table.#blockHigh.set(arrays.blockHigh);
@@ -205,13 +228,15 @@ export class SlotTable {
     this.#validBytes = grown(this.#validBytes, new Uint32Array(capacity));
     this.#ownerLow = grown(this.#ownerLow, new Uint32Array(capacity));
     this.#ownerHigh = grown(this.#ownerHigh, new Uint16Array(capacity));
+    this.#volumeLow = grown(this.#volumeLow, new Uint32Array(capacity));
+    this.#volumeHigh = grown(this.#volumeHigh, new Uint16Array(capacity));
     this.#blockLow = grown(this.#blockLow, new Uint32Array(capacity));
     this.#blockHigh = grown(this.#blockHigh, new Uint16Array(capacity));
     this.#capacity = capacity;
   }
 }
 
-type NumberArray = Uint8Array | Uint16Array | Uint32Array | Int32Array;
+type NumberArray = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
 
 /** Copies `from` to the start of the longer `to`. */
 export function grown<T extends NumberArray>(from: T, to: T): T {

@@ -23,6 +23,8 @@ export class WriteBack {
   readonly #unsynced = new Map<number, { sinceMs: number; pages: number }>();
   #pages = 0;
   #syncing = 0;
+  /** Being synced, and still wanted. */
+  readonly #underWay = new Set<number>();
   #timer: NodeJS.Timeout | undefined;
   #waiting: Array<() => void> = [];
   #failed = false;
@@ -69,6 +71,7 @@ export class WriteBack {
 
   /** The slot's file is gone; nothing of it is left to sync. */
   forget(slot: number): void {
+    this.#underWay.delete(slot);
     const known = this.#unsynced.get(slot);
     if (known === undefined) return;
     this.#unsynced.delete(slot);
@@ -116,12 +119,16 @@ export class WriteBack {
     while (this.#hasOlder(beforeMs)) {
       const [slot, { pages }] = this.#unsynced.entries().next().value as [number, { pages: number }];
       this.#unsynced.delete(slot);
+      this.#underWay.add(slot);
       try {
         await this.#files.sync(slot);
       } catch (error) {
-        this.#failed = true;
-        this.#onError(slot, error as CacheError);
+        if (this.#underWay.has(slot)) {
+          this.#failed = true;
+          this.#onError(slot, error as CacheError);
+        }
       }
+      this.#underWay.delete(slot);
       this.#pages -= pages;
       this.#wake();
     }

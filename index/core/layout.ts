@@ -30,7 +30,7 @@ export const NAME_BYTES_MAX = 65_535;
 export const COHERENCY_BYTES_MAX = 4096;
 
 /** Version of the whole directory: slots, index, checkpoint. An older one is wiped at start, a newer one refused. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 /** Version of the ledger, which is never wiped for its age but migrated. */
 export const LEDGER_VERSION = 1;
 

@@ -4,7 +4,7 @@
  */
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
-import type { BlockCache } from "../../engine/cache.js";
+import type { OwnedCache } from "../../engine/cache.js";
 import type { Message } from "./children.js";
 
 export type Task =
@@ -14,6 +14,8 @@ export type Task =
   | "close"
   /** Opens, says `opened`; when told `go` it wipes and says `wiped`. */
   | "wipe"
+  /** Opens, fills the cache, says `opened`; when told `go` it shrinks and says `shrunk`. */
+  | "shrink"
   /** Wipes a directory that nobody owns and says `wiped`. */
   | "wipeDirectory"
   /** Opens, says `opened` and keeps a mixed load going. */
@@ -44,6 +46,8 @@ const CALLS = [
   "ftruncateSync",
   "accessSync",
   "readdirSync",
+  "ftruncate",
+  "unlink",
 ] as const;
 
 let calls = 0;
@@ -80,7 +84,7 @@ process.on("disconnect", () => process.exit(9)); // whoever started us is gone
 async function obey(order: Order): Promise<void> {
   const { task, directory, capacityBytes, slotsMax } = order;
   const armed = order.dieAtCall ?? Number.POSITIVE_INFINITY;
-  const waits = task === "close" || task === "wipe";
+  const waits = task === "close" || task === "wipe" || task === "shrink";
   const arm = () => {
     calls = 0;
     dieAtCall = armed;
@@ -91,7 +95,8 @@ async function obey(order: Order): Promise<void> {
     say("wiped", { epoch, calls });
     return;
   }
-  const cache: BlockCache = await openCache({ directory, capacityBytes, slotsMax });
+  const cache: OwnedCache = await openCache({ directory, capacityBytes, slotsMax });
+  if (task === "shrink") await fill(cache);
   const { epoch, start } = await cache.status();
   say("opened", { epoch, kind: start.kind, ms: start.ms, calls });
   if (task === "load") await mixedLoad(cache, order.seed);
@@ -99,9 +104,20 @@ async function obey(order: Order): Promise<void> {
   await told();
   arm();
   if (task === "close") await cache.close();
-  else await cache.wipe();
+  else if (task === "wipe") await cache.wipe();
+  else await cache.configure({ capacityBytes: capacityBytes / 2, slotsMax: Math.floor(slotsMax / 4) });
   if (order.dieWhenDone === true) process.kill(process.pid, "SIGKILL");
-  say(task === "close" ? "closed" : "wiped", { calls });
+  say({ close: "closed", wipe: "wiped", shrink: "shrunk" }[task as "close"], { calls });
+}
+
+/** With blocks of all sizes, more than there is room for. */
+async function fill(cache: OwnedCache): Promise<void> {
+  for (let block = 0; block < 2 * cache.limits.slotsMax; block += 1) {
+    await cache.put(
+      { fs: "fill", volume: "v", inode: "f", block },
+      Buffer.alloc(1 + ((block * 977) % 100_000), block),
+    );
+  }
 }
 
 const first = told();

@@ -115,9 +115,9 @@ export class FaultyIo implements SlotIo {
     return nodeIo.lstatSync(path);
   }
 
-  unlinkSync(path: string): void {
-    this.#begin("unlinkSync");
-    nodeIo.unlinkSync(path);
+  async unlink(path: string): Promise<void> {
+    await this.#begin("unlink")?.gate;
+    return nodeIo.unlink(path);
   }
 
   #begin(operation: Operation): Rule | undefined {

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { type CacheErrorCode, isCacheError } from "../../index/core/errors.js";
 import { PAGE_BYTES } from "../../index/core/layout.js";
-import type { BlockCache, GetResult, Tag } from "../../engine/api.js";
+import type { BlockCache, GetResult, OwnedCache, Tag } from "../../engine/api.js";
 import { type OpenCacheOptions, openCache } from "../../engine/cache.js";
 import { fsckDirectory } from "../../engine/fsck/fsck.js";
 
@@ -25,7 +25,7 @@ export async function withPlace(body: (directory: string) => Promise<void>): Pro
 }
 
 /** Opens the cache in `directory` with room for a few hundred blocks unless told otherwise. */
-export function openAt(directory: string, options: Options = {}): Promise<BlockCache> {
+export function openAt(directory: string, options: Options = {}): Promise<OwnedCache> {
   return openCache({ directory, capacityBytes: CAPACITY_BYTES, ...options });
 }
 
@@ -35,7 +35,7 @@ export function openAt(directory: string, options: Options = {}): Promise<BlockC
  */
 export async function withCache(
   options: Options,
-  body: (cache: BlockCache, directory: string) => Promise<void>,
+  body: (cache: OwnedCache, directory: string) => Promise<void>,
 ): Promise<void> {
   await withPlace(async (directory) => {
     const cache = await openAt(directory, options);

@@ -29,6 +29,8 @@ export function goldenCheckpoint(): Checkpoint {
       validBytes: Uint32Array.of(262_144, 0, 0, 0, 1, 0),
       ownerLow: Uint32Array.of(9, 0, 0, 0, 1, 0),
       ownerHigh: Uint16Array.of(2, 0, 0, 0, 0, 0),
+      volumeLow: Uint32Array.of(2, 0, 0, 0, 0xffff_fffe, 0),
+      volumeHigh: Uint16Array.of(0, 0, 0, 0, 1, 0),
       blockLow: Uint32Array.of(0xffff_ffff, 0, 0, 0, 5, 0),
       blockHigh: Uint16Array.of(0x1fff, 0, 0, 0, 0, 0),
     },

@@ -83,7 +83,7 @@ checkpoints("no other length goes unnoticed", async () => {
 checkpoints("what no owner leaves is refused though its checksums are right", async () => {
   const golden = goldenCheckpoint();
   const whole = checkpointBytes(golden);
-  const orderAt = 96 + 3 * 4 * 6;
+  const orderAt = 96 + 4 * 4 * 6;
   const statesAt = whole.length - 12;
   const impossible: Array<[string, (bytes: Buffer) => unknown]> = [
     ["a slot in no known state", (bytes) => (bytes[statesAt] = 7)],

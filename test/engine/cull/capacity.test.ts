@@ -13,6 +13,7 @@ import {
   startOf,
   store,
   tagOf,
+  until,
   withCache,
   withPlace,
 } from "../../support/temp-cache.js";
@@ -151,6 +152,7 @@ capacity("a lower capacity at the next start keeps what was used last", async ()
     const options = { capacityBytes: 16 * MIB, slotsMax: 40 };
     const second = await openAt(directory, options);
     await expectPromises(second, directory);
+    await until(async () => (await second.status()).slots.free > 0); // the headroom is ready
     const { start, slots } = await second.status();
     assert.equal(start.action, "none");
     assert.ok(slots.used > 30, `${slots.used} are used`);

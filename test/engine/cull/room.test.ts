@@ -5,7 +5,9 @@ import { Drive } from "../../../engine/cull/drive.js";
 import { FreeLists } from "../../../engine/cull/free-lists.js";
 import { SlotLinks } from "../../../engine/cull/linked-slots.js";
 import { LruPolicy } from "../../../engine/cull/policy.js";
+import { Ranking } from "../../../engine/cull/ranking.js";
 import { type Reservation, Room } from "../../../engine/cull/room.js";
+import { THRESHOLDS } from "../../../engine/limits.js";
 import { SlotFiles } from "../../../engine/slots/slot-files.js";
 import { STATE, SlotTable } from "../../../engine/slots/slot-table.js";
 import { WriteBack } from "../../../engine/slots/write-back.js";
@@ -17,8 +19,8 @@ interface Scene {
   readonly room: Room;
   readonly table: SlotTable;
   readonly culled: number[];
-  /** Pages that the drive has above its floor. */
-  drivePages: number;
+  /** Sets the pages that the drive has above its floor, and lets it be looked at. */
+  drivePages(pages: number): Promise<void>;
   indexPressed: boolean;
 }
 
@@ -31,24 +33,26 @@ async function withRoom(
     const links = new SlotLinks();
     const files = new SlotFiles({ root, descriptorsMax: 4 });
     const now = () => performance.now();
-    const scene = { drivePages: 1e6, indexPressed: false, culled: [] as number[] };
-    // Looks at every call: the clock of this drive runs a second at a time.
-    let driveMs = 0;
+    const scene = { indexPressed: false, culled: [] as number[] };
+    let drivePagesLeft = 1e6;
     const total = 1e9 * PAGE_BYTES;
     const look = () => ({
       totalBytes: total,
-      availableBytes: total * 0.03 + scene.drivePages * PAGE_BYTES,
+      availableBytes: total * 0.5 + drivePagesLeft * PAGE_BYTES,
       totalInodes: 0,
       availableInodes: 0,
     });
     const table = new SlotTable();
+    const thresholds = { ...THRESHOLDS, bstop: 50, bcull: 50.0001, brun: 50.0002 };
+    const drive = new Drive({ space: look(), look: async () => look(), thresholds: () => thresholds, now });
     const room = new Room({
       table,
       free: new FreeLists(links),
-      policy: new LruPolicy(links),
+      ranking: new Ranking(table, () => new LruPolicy(links)),
+      now,
       files,
       writeBack: new WriteBack({ files, now, onError: () => {} }),
-      drive: new Drive({ look, now: () => (driveMs += 1000) }),
+      drive,
       limits: { slotsMax: limits.slotsMax, slotBytesMax: limits.pagesMax * PAGE_BYTES },
       dropEntry: () => {},
       committed: () => new Promise((resolve) => setImmediate(resolve)),
@@ -57,9 +61,17 @@ async function withRoom(
       onCulled: (slot) => scene.culled.push(slot),
       onTrouble: () => {},
     });
-    await body(Object.assign(scene, { room, table }));
+    const drivePages = (pages: number): Promise<void> => {
+      drivePagesLeft = pages;
+      return drive.refresh();
+    };
+    await body(Object.assign(scene, { room, table, drivePages }));
     await room.close();
   });
+}
+
+function ownerOf(id: number) {
+  return { id, volume: { id: 1, fs: Buffer.from("test"), volume: Buffer.from("volume") } };
 }
 
 function granted(answer: Reservation | string): Reservation {
@@ -69,7 +81,7 @@ function granted(answer: Reservation | string): Reservation {
 
 async function fill(room: Room, pages: number, block: number): Promise<number> {
   const { slot } = granted(await room.reserve(pages));
-  room.settle(slot, 1, block, pages * PAGE_BYTES);
+  room.settle(slot, ownerOf(1), block, pages * PAGE_BYTES);
   return slot;
 }
 
@@ -77,7 +89,7 @@ rooms("no new slot is made while the drive is below its floor, what exists is us
   await withRoom({ slotsMax: 100, pagesMax: 10_000 }, async (scene) => {
     const { room, table } = scene;
     for (let block = 0; block < 8; block += 1) await fill(room, 16, block);
-    scene.drivePages = 0;
+    await scene.drivePages(0);
     const { slot, create } = granted(await room.reserve(16));
     assert.equal(create, false);
     assert.ok(scene.culled.includes(slot));
@@ -96,10 +108,10 @@ rooms("no slot grows while the drive is below its floor", async () => {
     const { room, table } = scene;
     for (let block = 0; block < 4; block += 1) room.leave(await fill(room, 4, block));
     await until(() => table.countOf(STATE.free) === 4);
-    scene.drivePages = 0;
+    await scene.drivePages(0);
     assert.equal(await room.reserve(5), "drive-full");
     assert.equal(table.usedBytes, 16 * PAGE_BYTES);
-    scene.drivePages = 1;
+    await scene.drivePages(1);
     assert.equal(granted(await room.reserve(5)).create, false);
   });
 });
@@ -108,7 +120,7 @@ rooms("a full drive never costs more than a bounded number of blocks for one wri
   await withRoom({ slotsMax: 2000, pagesMax: 100_000 }, async (scene) => {
     const { room } = scene;
     for (let block = 0; block < 1500; block += 1) await fill(room, 1, block);
-    scene.drivePages = 0;
+    await scene.drivePages(0);
     assert.equal(await room.reserve(SLOT_PAGES), "drive-full");
     assert.ok(scene.culled.length < 700, `${scene.culled.length} were culled`);
   });
@@ -121,7 +133,7 @@ rooms("writers that wait are served in their order", async () => {
     const waits = Array.from({ length: 8 }, async (_, number) => {
       const answer = granted(await room.reserve(number % 2 === 0 ? 1 : SLOT_PAGES));
       served.push(number);
-      room.settle(answer.slot, 2, number, 1);
+      room.settle(answer.slot, ownerOf(2), number, 1);
     });
     await Promise.all(waits);
     assert.deepEqual(served, [0, 1, 2, 3, 4, 5, 6, 7]);

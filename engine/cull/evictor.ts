@@ -1,0 +1,62 @@
+/** Takes victims: their entries are dropped, and their slots leave. */
+import type { Leaving } from "./leaving.js";
+import type { RoomParts } from "./room.js";
+
+/** Victims a slice; between slices other work has its turn. */
+export const SLICE_VICTIMS_MAX = 64;
+
+export class Evictor {
+  readonly #parts: RoomParts;
+  readonly #leaving: Leaving;
+  /** Looks at blocks that were being read. */
+  inUse = 0;
+
+  constructor(parts: RoomParts, leaving: Leaving) {
+    this.#parts = parts;
+    this.#leaving = leaving;
+  }
+
+  /** Whether any block may leave. */
+  get possible(): boolean {
+    return this.#parts.ranking.victim(this.#mayLeave) !== undefined;
+  }
+
+  /** Takes the least valuable blocks while `wanted`. @returns how many. */
+  evict(victimsMax: number, wanted: () => boolean, onVictim?: (slot: number) => void): number {
+    let victims = 0;
+    while (victims < victimsMax && wanted()) {
+      const slot = this.#parts.ranking.victim(this.#mayLeave);
+      if (slot === undefined) break;
+      this.#take(slot);
+      onVictim?.(slot);
+      victims += 1;
+    }
+    return victims;
+  }
+
+  /** Makes shares fit their maxima, with so many pages more in one of them, in this turn. @returns how many blocks went. */
+  fitShares(victimsMax: number, share?: number, pages = 0): number {
+    let victims = 0;
+    for (; victims < victimsMax; victims += 1) {
+      const slot = this.#parts.ranking.overVictim(this.#mayLeave, share, pages);
+      if (slot === undefined) break;
+      this.#take(slot);
+    }
+    return victims;
+  }
+
+  readonly #mayLeave = (slot: number): boolean => {
+    if (!this.#leaving.isRead(slot)) return true;
+    this.inUse += 1;
+    return false;
+  };
+
+  #take(slot: number): void {
+    const { ranking, table, dropEntry, onCulled } = this.#parts;
+    dropEntry(slot);
+    onCulled(slot);
+    ranking.remove(slot);
+    table.clearTenant(slot);
+    this.#leaving.add(slot);
+  }
+}
