@@ -29,6 +29,7 @@ export class Discovery {
 
   /** Looks at the first slice at once and at the rest in the background. */
   start(): void {
+    if (this.#table.countOf(STATE.unknown) === 0) return;
     this.#slice();
     this.#running = this.#run().catch((error: unknown) => {
       this.#log("warn", "slots left by the last owner could not all be looked at", { error: String(error) });
@@ -42,12 +43,11 @@ export class Discovery {
   }
 
   async #run(): Promise<void> {
-    const looking = this.#table.countOf(STATE.unknown) > 0;
     while (!this.#stopped && this.#table.countOf(STATE.unknown) > 0) {
       await new Promise<void>((resolve) => setImmediate(resolve));
       this.#slice();
     }
-    if (!looking || this.#stopped) return;
+    if (this.#stopped) return;
     await this.#room().fit();
     this.#log("info", "all slots left by the last owner were looked at", { slots: this.#table.existing });
   }

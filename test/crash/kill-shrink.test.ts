@@ -18,8 +18,8 @@ import type { Order } from "./worker.js";
 
 const killShrink = suite("kills of a shrink");
 /** Some 200 calls cut and remove slots; each kill dies so many calls later than the one before. */
-const STRIDE = 13;
-const KILLS_MIN = 8;
+const STRIDE = 37;
+const KILLS_MIN = 4;
 
 killShrink("starts after a kill at any step of a shrink, under the old limits or the new", async () => {
   const seed = seedOfRun();

@@ -112,7 +112,7 @@ async function obey(order: Order): Promise<void> {
 
 /** With blocks of all sizes, more than there is room for. */
 async function fill(cache: OwnedCache): Promise<void> {
-  for (let block = 0; block < 2 * cache.limits.slotsMax; block += 1) {
+  for (let block = 0; block < cache.limits.slotsMax; block += 1) {
     await cache.put(
       { fs: "fill", volume: "v", inode: "f", block },
       Buffer.alloc(1 + ((block * 977) % 100_000), block),

@@ -30,7 +30,12 @@ const other = path.join(drive, "other");
 const options: OpenCacheOptions = {
   directory,
   capacityBytes: 48 * MIB,
-  ...{ brun: 30, bcull: 20, bstop: 10, frun: 30, fcull: 20, fstop: 10 },
+  brun: 30,
+  bcull: 20,
+  bstop: 10,
+  frun: 30,
+  fcull: 20,
+  fstop: 10,
 };
 const BLOCKS = 100;
 
