@@ -4,7 +4,7 @@ import { SLOT_PAGES, pagesOf } from "../index/core/layout.js";
 import { CHECKSUM_CRC32, type Entry } from "../index/entry.js";
 import type { PutResult } from "./api.js";
 import type { BlockParts, Blocks } from "./blocks.js";
-import type { Reservation } from "./cull/room.js";
+import type { Reservation } from "./cull/waiting.js";
 import { type ObjectState, recordBytes } from "./objects.js";
 import { STATE } from "./slots/slot-table.js";
 

@@ -9,6 +9,7 @@ import { type Evictor, SLICE_VICTIMS_MAX } from "./evictor.js";
 import type { GiveBack } from "./give-back.js";
 import type { Leaving } from "./leaving.js";
 import type { RoomParts } from "./room.js";
+import type { Waiting } from "./waiting.js";
 
 /** The part of all blocks that goes before the index is looked at again. */
 const RELIEF_SHARE = 64;
@@ -17,24 +18,13 @@ const SLICE_CUTS_MAX = 32;
 /** On a full drive only a victim of the right size helps; a writer may not cost the cache more than so many. */
 const FULL_DRIVE_VICTIMS_MAX = 256;
 
-/** Writers that wait for room. */
-export interface Demand {
-  readonly waiters: number;
-  /** Pages that the first of them wants. */
-  readonly headPages: number | undefined;
-  /** Serves as many as can be served. */
-  serve(): void;
-  /** Tells the first that the drive is full. */
-  refuseHead(): void;
-}
-
 export interface CullerParts {
   readonly room: RoomParts;
   readonly budget: Budget;
   readonly leaving: Leaving;
   readonly evictor: Evictor;
   readonly giveBack: GiveBack;
-  readonly demand: Demand;
+  readonly waiting: Waiting;
 }
 
 export class Culler {
@@ -43,7 +33,7 @@ export class Culler {
   readonly #leaving: Leaving;
   readonly #evictor: Evictor;
   readonly #giveBack: GiveBack;
-  readonly #demand: Demand;
+  readonly #waiting: Waiting;
   #culling: Promise<void> | undefined;
   #relieving: Promise<void> | undefined;
   #fitting: Promise<unknown> | undefined;
@@ -57,7 +47,7 @@ export class Culler {
     this.#leaving = parts.leaving;
     this.#evictor = parts.evictor;
     this.#giveBack = parts.giveBack;
-    this.#demand = parts.demand;
+    this.#waiting = parts.waiting;
   }
 
   /** Starts to work unless at it; returns at once. */
@@ -68,7 +58,7 @@ export class Culler {
       .catch(giveUp)
       .finally(() => {
         this.#culling = undefined;
-        if (this.#demand.waiters > 0 && this.wanting(1) && this.#evictor.possible) this.kick();
+        if (this.#waiting.waiters > 0 && this.wanting(1) && this.#evictor.possible) this.kick();
       });
   }
 
@@ -85,7 +75,7 @@ export class Culler {
     // Slots that nobody has looked at yet will turn out free.
     if (table.countOf(STATE.unknown) > 0) return false;
     const { headroomSlots, headroomPages } = this.#budget;
-    const { waiters, headPages } = this.#demand;
+    const { waiters, headPages } = this.#waiting;
     // What is over the limits is given back to the drive, not made ready.
     const growth = this.#parts.drive.allows(1, 1) ? Math.max(0, this.#budget.growthPages()) : 0;
     const slotsReady = free.slots + this.#leaving.slots + Math.min(this.#budget.creatableSlots(), growth);
@@ -123,7 +113,7 @@ export class Culler {
       if (this.#leaving.slots > 0) await this.#leaving.released();
       const refused = this.#giveUpOnFullDrive(evicted);
       const cuts = await this.#cutBack();
-      this.#demand.serve();
+      this.#waiting.serve();
       idle = evicted === 0 && cuts === 0 && !refused;
     }
   }
@@ -170,7 +160,7 @@ export class Culler {
 
   /** @returns whether a writer was told to do without. */
   #giveUpOnFullDrive(evicted: number): boolean {
-    const { headPages } = this.#demand;
+    const { headPages } = this.#waiting;
     const { drive, free } = this.#parts;
     if (
       headPages === undefined ||
@@ -183,7 +173,7 @@ export class Culler {
     this.#fruitless += evicted;
     if (this.#fruitless <= FULL_DRIVE_VICTIMS_MAX && this.#mayComeFree()) return false;
     this.#fruitless = 0;
-    this.#demand.refuseHead();
+    this.#waiting.refuseHead();
     return true;
   }
 
@@ -199,8 +189,8 @@ export class Culler {
   async #cutBack(): Promise<number> {
     let cuts = 0;
     while (cuts < SLICE_CUTS_MAX && !this.#closed) {
-      this.#demand.serve();
-      const { headPages } = this.#demand;
+      this.#waiting.serve();
+      const { headPages } = this.#waiting;
       const forWaiter = headPages !== undefined && this.#canCutFor(headPages);
       if (!forWaiter && !this.#budget.owesBytes()) break;
       if (!(await this.#giveBack.cutOne())) break;

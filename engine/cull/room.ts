@@ -5,7 +5,6 @@
  *
  * A slot's way: free → filling (reserve) → used (settle) → leaving (leave, or culled) → free.
  */
-import type { BypassReason } from "../api.js";
 import type { SlotFiles } from "../slots/slot-files.js";
 import { STATE, type SlotTable } from "../slots/slot-table.js";
 import type { WriteBack } from "../slots/write-back.js";
@@ -19,21 +18,13 @@ import { GiveBack, type GivenBack } from "./give-back.js";
 import { Leaving } from "./leaving.js";
 import type { Ranking } from "./ranking.js";
 import type { VolumeNames } from "./shares.js";
+import { type Reservation, type ReserveAnswer, Waiting } from "./waiting.js";
 
-/** How long a writer waits for room before it is told to do without. */
-export const RESERVE_WAIT_MS = 2000;
-export const RESERVE_WAITERS_MAX = 4096;
 /** A tenant takes no slot more than so many times its size while there is other room. */
 const OVERSIZE_FACTOR = 4;
 
 /** A block of 64 pages takes the place of so many of one page. */
 const SHARE_VICTIMS_MAX = SLOT_PAGES;
-
-export interface Reservation {
-  readonly slot: number;
-  /** The slot's file does not exist yet. */
-  readonly create: boolean;
-}
 
 export interface RoomParts {
   readonly table: SlotTable;
@@ -63,11 +54,6 @@ export interface Owner {
   readonly volume: VolumeNames & { readonly id: number };
 }
 
-interface Waiter {
-  readonly pages: number;
-  readonly done: (answer: Reservation | BypassReason) => void;
-}
-
 export class Room {
   readonly #parts: RoomParts;
   readonly #budget: Budget;
@@ -75,7 +61,7 @@ export class Room {
   readonly #evictor: Evictor;
   readonly #giveBack: GiveBack;
   readonly #culler: Culler;
-  readonly #waiters: Waiter[] = [];
+  readonly #waiting: Waiting;
   /** Numbers given out whose file was then not made: retired for the table, the first to be given out again. */
   readonly #unmade: number[] = [];
   #closed = false;
@@ -93,42 +79,36 @@ export class Room {
       onReleased: (ms) => budget.noteLead(ms),
     });
     const evictor = new Evictor(parts, leaving);
-    const serve = (): void => this.#serve();
-    const giveBack = new GiveBack(parts, budget, leaving, evictor, serve);
-    const waiters = this.#waiters;
-    const demand = {
-      get waiters() {
-        return waiters.length;
-      },
-      get headPages() {
-        return waiters[0]?.pages;
-      },
-      serve,
-      refuseHead: () => waiters.shift()?.done("drive-full"),
-    };
+    const waiting = new Waiting({
+      take: (pages) => this.#take(pages),
+      reason: (pages) => (parts.drive.allows(pages, 1) ? "no-space" : "drive-full"),
+    });
+    const giveBack = new GiveBack(parts, budget, leaving, evictor, () => waiting.serve());
+    this.#waiting = waiting;
     this.#budget = budget;
     this.#leaving = leaving;
     this.#evictor = evictor;
     this.#giveBack = giveBack;
-    this.#culler = new Culler({ room: parts, budget, leaving, evictor, giveBack, demand });
+    this.#culler = new Culler({ room: parts, budget, leaving, evictor, giveBack, waiting });
   }
 
   /**
    * A slot with room for `pages` pages in state `filling`, or why not. Waiters are served in order. A share that would pass
    * its maximum gives up blocks of its own for it.
    */
-  async reserve(pages: number, volume?: VolumeNames): Promise<Reservation | BypassReason> {
+  async reserve(pages: number, volume?: VolumeNames): Promise<ReserveAnswer> {
     if (this.#closed) return "closing";
     if (volume !== undefined) this.#fitShare(volume, pages);
-    if (this.#waiters.length === 0) {
+    if (this.#waiting.waiters === 0) {
       const reservation = this.#take(pages);
       if (reservation !== undefined) {
         if (this.#culler.wanting(0.5) || this.#budget.owesBytes()) this.#culler.kick();
         return reservation;
       }
     }
-    if (this.#waiters.length >= RESERVE_WAITERS_MAX) return "overload";
-    return this.#wait(pages);
+    const answer = this.#waiting.wait(pages);
+    this.#culler.kick();
+    return answer;
   }
 
   /** Like reserve, but only a slot whose pages the drive has already allocated, and without waiting. */
@@ -197,7 +177,7 @@ export class Room {
   /** To be called when slots became free by other ways than this class's own. */
   changed(): void {
     if (this.#closed) return;
-    this.#serve();
+    this.#waiting.serve();
     if (this.#culler.wanting(1)) this.#culler.kick();
   }
 
@@ -239,14 +219,14 @@ export class Room {
   /** The drive was looked at: writers may go on, or slots have to go. */
   driveChanged(): void {
     if (this.#closed) return;
-    this.#serve();
+    this.#waiting.serve();
     this.#giveBack.relieveDrive();
   }
 
   /** Ends all waiting; resolves when no step of the background work is under way. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const waiter of this.#waiters.splice(0)) waiter.done("closing");
+    this.#waiting.close();
     await this.#leaving.close();
     if (!this.#closed) return; // resumed meanwhile: nobody waits for this any more
     await this.#culler.close();
@@ -306,38 +286,10 @@ export class Room {
     return pages <= this.#budget.growthPages() && this.#parts.drive.allows(pages, inodes);
   }
 
-  #wait(pages: number): Promise<Reservation | BypassReason> {
-    return new Promise((resolve) => {
-      const waiter: Waiter = {
-        pages,
-        done: (answer) => {
-          clearTimeout(timer);
-          resolve(answer);
-        },
-      };
-      const timer = setTimeout(() => {
-        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
-        resolve(this.#parts.drive.allows(pages, 1) ? "no-space" : "drive-full");
-        this.#serve();
-      }, RESERVE_WAIT_MS);
-      this.#waiters.push(waiter);
-      this.#culler.kick();
-    });
-  }
-
-  #serve(): void {
-    for (let head = this.#waiters[0]; head !== undefined; head = this.#waiters[0]) {
-      const reservation = this.#take(head.pages);
-      if (reservation === undefined) return;
-      this.#waiters.shift();
-      head.done(reservation);
-    }
-  }
-
   #onFree(slots: readonly number[]): void {
     const { table, free } = this.#parts;
     for (const slot of slots) if (!this.#giveBack.takes(slot)) free.give(slot, table.pagesOf(slot));
-    this.#serve();
+    this.#waiting.serve();
   }
 
   #fitShare(volume: VolumeNames, pages: number): void {
@@ -347,6 +299,6 @@ export class Room {
   }
 
   #kickForWaiters(): void {
-    if (this.#waiters.length > 0) this.#culler.kick();
+    if (this.#waiting.waiters > 0) this.#culler.kick();
   }
 }
