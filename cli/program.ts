@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { addCat } from "./commands/cat.js";
 import { addCheck } from "./commands/check.js";
+import { addCull } from "./commands/cull.js";
 import { addDemo } from "./commands/demo.js";
 import { addFsck } from "./commands/fsck.js";
 import { addGet } from "./commands/get.js";
@@ -44,7 +45,7 @@ export function buildProgram(): Command {
   const commands = [
     [addServe, addStatus, addPing, addStop],
     [addWarm, addCat, addCheck, addGet, addPut],
-    [addWipe, addFsck, addDemo],
+    [addCull, addWipe, addFsck, addDemo],
   ];
   for (const add of commands.flat()) add(program);
   return program;

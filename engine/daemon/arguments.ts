@@ -29,6 +29,11 @@ export function checkBlockPayload(bytes: Uint8Array): void {
   }
 }
 
+/** What a cull is to leave at most. @throws {CacheError} E_ARGUMENT unless a safe integer, 0 or more. */
+export function checkUsedBytesMax(usedBytesMax: number): number {
+  return checkInteger("usedBytesMax", usedBytesMax, Number.MAX_SAFE_INTEGER);
+}
+
 /** @throws {CacheError} E_ARGUMENT if longer than COHERENCY_BYTES_MAX. */
 export function checkCoherency(coherency: Uint8Array | undefined): void {
   if (coherency !== undefined && coherency.length > COHERENCY_BYTES_MAX) {

@@ -5,6 +5,7 @@ import type {
   AcquireVolumeOptions,
   BlockCache,
   CacheStatus,
+  CullReport,
   GetOptions,
   GetResult,
   NameBytes,
@@ -12,13 +13,14 @@ import type {
   Tag,
   VolumeHandle,
 } from "../api.js";
-import { checkBlockPayload, checkCoherency, checkSpan } from "./arguments.js";
+import { checkBlockPayload, checkCoherency, checkSpan, checkUsedBytesMax } from "./arguments.js";
 import { bypassOf, closedError, failureOf, reasonOf } from "./client-call.js";
 import type { CallOptions } from "./client-call.js";
 import { RemoteVolume } from "./client-handles.js";
 import { openLink } from "./client-link.js";
 import type { Link } from "./client-link.js";
 import { Fields } from "./fields.js";
+import { wireInteger } from "./headers.js";
 import type { Header } from "./headers.js";
 import type { Hello } from "./hello.js";
 import { checkSocketPath } from "./socket-path.js";
@@ -30,6 +32,8 @@ export type { Hello, HelloLimits } from "./hello.js";
 export const DEADLINE_MS = 1000;
 /** A wipe waits for what is under way in the daemon. */
 export const WIPE_DEADLINE_MS = 10_000;
+/** A cull gives back as much as it is asked for, which may be a whole drive. A lost connection still ends it at once. */
+export const CULL_DEADLINE_MS = 10 * 60_000;
 
 export interface ConnectOptions {
   readonly socketPath: string;
@@ -68,16 +72,16 @@ export async function connect(options: ConnectOptions): Promise<CacheClient> {
     );
   }
   const link = await openLink({ socketPath: options.socketPath, deadlineMs });
-  return new Client(link, Math.max(deadlineMs, WIPE_DEADLINE_MS));
+  return new Client(link, deadlineMs);
 }
 
 class Client implements CacheClient {
   readonly #link: Link;
-  readonly #wipeDeadlineMs: number;
+  readonly #deadlineMs: number;
 
-  constructor(link: Link, wipeDeadlineMs: number) {
+  constructor(link: Link, deadlineMs: number) {
     this.#link = link;
-    this.#wipeDeadlineMs = wipeDeadlineMs;
+    this.#deadlineMs = deadlineMs;
   }
 
   get hello(): Hello {
@@ -148,8 +152,19 @@ class Client implements CacheClient {
     return decodeStatus((await this.#must("read the status", { header: { op: "status" } })).raw("cache"));
   }
 
+  async cull(options: { readonly usedBytesMax: number }): Promise<CullReport> {
+    this.#checkOpen();
+    const usedBytesMax = wireInteger(checkUsedBytesMax(options.usedBytesMax));
+    const reply = await this.#must("cull", {
+      header: { op: "cull", usedBytesMax },
+      deadlineMs: this.#atLeast(CULL_DEADLINE_MS),
+    });
+    const count = (key: string): number => reply.uint(key, Number.MAX_SAFE_INTEGER);
+    return { blocks: count("blocks"), bytes: count("bytes"), usedBytes: count("usedBytes") };
+  }
+
   async wipe(): Promise<void> {
-    await this.#must("wipe", { header: { op: "wipe" }, deadlineMs: this.#wipeDeadlineMs });
+    await this.#must("wipe", { header: { op: "wipe" }, deadlineMs: this.#atLeast(WIPE_DEADLINE_MS) });
   }
 
   async ping(): Promise<{ ms: number }> {
@@ -168,6 +183,11 @@ class Client implements CacheClient {
 
   #checkOpen(): void {
     if (this.#link.closed) throw closedError();
+  }
+
+  /** For calls that take long by nature: their own deadline, unless the client's is longer still. */
+  #atLeast(ms: number): number {
+    return Math.max(this.#deadlineMs, ms);
   }
 
   async #must(action: string, options: CallOptions): Promise<Fields> {

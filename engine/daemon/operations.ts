@@ -6,6 +6,7 @@ import type { Bypass, Tag } from "../api.js";
 import { checkBlockPayload } from "./arguments.js";
 import type { Fields } from "./fields.js";
 import { HANDLE_OPERATIONS } from "./handle-operations.js";
+import { wireInteger } from "./headers.js";
 import type { Header } from "./headers.js";
 import { askedBytes } from "./operation.js";
 import type { Operation } from "./operation.js";
@@ -60,6 +61,17 @@ const status: Operation = {
   },
 };
 
+const cull: Operation = {
+  payload: false,
+  async run({ fields }, { cache }) {
+    const usedBytesMax = fields.uint("usedBytesMax", Number.MAX_SAFE_INTEGER);
+    const { blocks, bytes, usedBytes } = await cache.cull({ usedBytesMax });
+    return {
+      header: { status: "ok", blocks, bytes: wireInteger(bytes), usedBytes: wireInteger(usedBytes) },
+    };
+  },
+};
+
 const wipe: Operation = {
   payload: false,
   async run(_request, { cache }) {
@@ -85,6 +97,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["has", has],
   ["remove", remove],
   ["status", status],
+  ["cull", cull],
   ["wipe", wipe],
   ["ping", ping],
   ["stop", stop],

@@ -29,6 +29,7 @@ const SHAPE = {
     totalInodes: "number",
     availableInodes: "number",
   },
+  shares: "list",
   hits: "number",
   misses: "number",
   puts: "number",
@@ -39,7 +40,7 @@ const SHAPE = {
   start: { kind: "string", action: "string", ms: "number" },
 } as const;
 
-type Shape = { readonly [key: string]: "string" | "number" | Shape };
+type Shape = { readonly [key: string]: "string" | "number" | "list" | Shape };
 
 /** Drops what a header cannot hold (undefined), keeps the rest. */
 export function encodeStatus(status: CacheStatus): Header {
@@ -84,7 +85,7 @@ function checkShape(value: HeaderValue | undefined, shape: Shape, path: string):
   const map = value as Header;
   for (const [key, wanted] of Object.entries(shape)) {
     if (typeof wanted !== "string") checkShape(map[key], wanted, `${path}.${key}`);
-    else if (typeof map[key] !== wanted) {
+    else if (wanted === "list" ? !Array.isArray(map[key]) : typeof map[key] !== wanted) {
       throw new CacheError("E_FRAME", `Cannot read a status: ${path}.${key} is no ${wanted}`);
     }
   }

@@ -128,6 +128,27 @@ test("wipe works with the daemon and without it", async () => {
   });
 });
 
+test("cull gives back what is asked for, and everything when that is more", async () => {
+  await withDaemon(async (daemon) => {
+    const put = (block: number) =>
+      daemon.run(["put", "--fs", "f", "--volume", "v", "--inode", "i", "--block", String(block)], {
+        input: randomBytes(256 * 1024),
+      });
+    for (let block = 0; block < 4; block += 1) await put(block);
+    const to = await daemon.run(["cull", "--to", "768KiB", "--json"]);
+    assert.equal(to.status, 0, to.stderr);
+    const report = JSON.parse(to.stdout);
+    assert.ok(report.blocks >= 1 && report.usedBytes <= 768 * 1024, to.stdout);
+    assert.equal(report.bytes, 1024 * 1024 - report.usedBytes);
+    assert.equal((await daemon.run(["cull", "--to", "1G"])).stdout.split(",")[0], "Culled 0 blocks");
+    await put(4);
+    const all = await daemon.run(["cull", "--free", "1TiB"]);
+    assert.equal(all.status, 0, all.stderr);
+    assert.match(all.stdout, /^Culled [1-4] blocks, gave back \d+\.\d [KM]iB; 0 B used now\n$/);
+    assert.equal(JSON.parse((await daemon.run(["status", "--json"])).stdout).usedBytes, 0);
+  });
+});
+
 test("fsck reports a clean cache, and is kept out while the daemon runs", async () => {
   await withDirectory(async (directory) => {
     const daemon = await startDaemon(directory);

@@ -17,6 +17,7 @@ const COMMANDS = [
   "check",
   "get",
   "put",
+  "cull",
   "wipe",
   "fsck",
   "demo",
@@ -88,6 +89,14 @@ const REFUSED: [string[], number, RegExp][] = [
   [["serve", "--dir", "DIR/c", "--socket", `DIR/${"s".repeat(120)}`], 64, /socket path .*want 1 to 107/],
   [["ping", "--socket", "s".repeat(108)], 64, /it has 108 bytes, want 1 to 107/],
   [["ping", "--dir", ""], 64, /Cannot use --dir "": want a path/],
+  [["cull"], 64, /Cannot cull: neither --to nor --free is given, want one of them$/],
+  [["cull", "--to", "1G", "--free", "1G"], 64, /Cannot cull: --to and --free are given, want one of them$/],
+  [
+    ["cull", "--to", "5%"],
+    64,
+    /Cannot read size "5%": want bytes or a size such as 10GiB, not a percentage$/,
+  ],
+  [["cull", "--free", "-1"], 64, /Cannot read size "-1": want bytes/],
   [["wipe", "--dir", "DIR"], 64, /Cannot ask here whether to wipe: give --yes/],
   [["wipe", "--yes", "--dir", "DIR/none"], 78, /Cannot wipe .*none: there is no cache in it/],
   [["fsck", "--dir", "DIR/none"], 8, /Cannot check .*none: there is no cache in it/],
@@ -120,6 +129,8 @@ test("every command that needs a daemon says which socket it tried, and how to s
       ["check", directory],
       ["get", ...tag],
       ["put", ...tag],
+      ["cull", "--to", "0"],
+      ["cull", "--free", "1"],
     ];
     await Promise.all(
       commands.map(async (command) => {

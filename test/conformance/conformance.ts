@@ -1,6 +1,7 @@
 /** What every BlockCache does, over a factory: the library, the daemon's client and the model pass the same suite. */
 import * as assert from "uvu/assert";
 import { suite } from "uvu";
+import { SLOT_BYTES } from "../../index/core/layout.js";
 import type { BlockCache } from "../../engine/api.js";
 import { argumentTests, blockTests, nameTests } from "./blocks.js";
 import { handleTests, rangeTests } from "./files.js";
@@ -86,6 +87,50 @@ function wholeCacheTests(check: Check): void {
     assert.type(status.start.ms, "number");
   });
 
+  check("culls to what is asked for, and tells what went", async (cache) => {
+    const count = 8;
+    for (let block = 0; block < count; block += 1) await cache.put(tagOf(block), bytesOf(block, SLOT_BYTES));
+    const before = await cache.status();
+    const usedBytesMax = before.usedBytes - 3 * SLOT_BYTES + 1;
+    const some = await cache.cull({ usedBytesMax });
+    assert.ok(some.usedBytes <= usedBytesMax, `${some.usedBytes} are used, want at most ${usedBytesMax}`);
+    assert.ok(some.blocks >= 3, `${some.blocks} went`);
+    assert.is(some.bytes, before.usedBytes - some.usedBytes);
+    const between = await cache.status();
+    assert.is(between.usedBytes, some.usedBytes);
+    assert.is(between.culled - before.culled, some.blocks);
+    assert.is(between.capacityBytes, before.capacityBytes);
+    let left = 0;
+    for (let block = 0; block < count; block += 1) {
+      const result = await cache.get(tagOf(block));
+      if (result.kind === "miss") continue;
+      isHit(result, bytesOf(block, SLOT_BYTES));
+      left += 1;
+    }
+    assert.is(left, count - some.blocks);
+
+    assert.equal(await cache.cull({ usedBytesMax: some.usedBytes }), {
+      blocks: 0,
+      bytes: 0,
+      usedBytes: some.usedBytes,
+    });
+    assert.equal(await cache.cull({ usedBytesMax: 0 }), {
+      blocks: left,
+      bytes: some.usedBytes,
+      usedBytes: 0,
+    });
+    assert.is((await cache.status()).slots.used, 0);
+    isStored(await cache.put(tagOf(0), bytesOf(9, 100)));
+    isHit(await cache.get(tagOf(0)), bytesOf(9, 100));
+  });
+
+  check("refuses to cull to what is no size", async (cache) => {
+    for (const usedBytesMax of [-1, 0.5, Number.NaN, Infinity, 2 ** 53, "0", undefined, null]) {
+      await rejects(() => cache.cull({ usedBytesMax: usedBytesMax as number }), "E_ARGUMENT");
+    }
+    await rejects(() => cache.cull({} as { usedBytesMax: number }), "E_ARGUMENT");
+  });
+
   check("fails every call with E_CLOSED once closed", async (cache) => {
     const volume = await cache.acquireVolume("nfs", "volume");
     const cookie = await volume.acquireCookie("file", { sizeBytes: 10n });
@@ -98,6 +143,7 @@ function wholeCacheTests(check: Check): void {
       () => cache.remove(tagOf(0)),
       () => cache.acquireVolume("nfs", "volume"),
       () => cache.status(),
+      () => cache.cull({ usedBytesMax: 0 }),
       () => cache.wipe(),
       () => volume.acquireCookie("file"),
       () => volume.invalidate(),

@@ -1,7 +1,7 @@
-/** The simplest thing that is a BlockCache: maps in memory, no capacity, nothing ever culled. What others are measured by. */
+/** The simplest thing that is a BlockCache: maps in memory, no capacity, nothing culled unasked. What others are measured by. */
 import { CacheError } from "../../index/core/errors.js";
 import { SLOT_BYTES } from "../../index/core/layout.js";
-import { checkBlock, checkFsName, checkName, nameBuffer } from "../../index/core/names.js";
+import { checkBlock, nameBuffer } from "../../index/core/names.js";
 import type {
   AcquireCookieOptions,
   AcquireOutcome,
@@ -10,6 +10,7 @@ import type {
   ByteRange,
   CacheStatus,
   CookieHandle,
+  CullReport,
   FileReadResult,
   FileWriteResult,
   GetOptions,
@@ -25,8 +26,10 @@ import {
   checkFileSize,
   checkRead,
   checkSpan,
+  checkUsedBytesMax,
   checkWrite,
 } from "../../engine/daemon/arguments.js";
+import { addRange, inodeKey, obtain, piecesOf, volumeKey } from "./memory-parts.js";
 
 export interface MemoryCacheOptions {
   /** Awaited before every operation, to be slow, to hang or to fail. */
@@ -60,6 +63,7 @@ export class MemoryCache implements BlockCache {
   #hits = 0;
   #misses = 0;
   #puts = 0;
+  #culled = 0;
 
   constructor(options: MemoryCacheOptions = {}) {
     this.#options = options;
@@ -131,8 +135,7 @@ export class MemoryCache implements BlockCache {
 
   async status(): Promise<CacheStatus> {
     await this.enter("status");
-    const files = [...this.#life.values()].flatMap((volume) => [...volume.files.values()]);
-    const blocks = files.flatMap((file) => [...file.blocks.values()]);
+    const blocks = this.#files().flatMap((file) => [...file.blocks.values()]);
     const used = blocks.length;
     return {
       state: "running",
@@ -150,14 +153,42 @@ export class MemoryCache implements BlockCache {
       indexBytesMax: 2 ** 40,
       slots: { total: used, used, free: 0, quarantined: 0, unknown: 0 },
       slotsMax: 2 ** 32,
+      headroom: { slots: 0, bytes: 0 },
+      drive: {
+        state: "ok",
+        totalBytes: 2 ** 50,
+        availableBytes: 2 ** 49,
+        totalInodes: 0,
+        availableInodes: 0,
+      },
+      shares: [],
       hits: this.#hits,
       misses: this.#misses,
       puts: this.#puts,
-      culled: 0,
+      culled: this.#culled,
+      notCulled: { inUse: 0 },
       corrupt: 0,
       bypassed: {},
       start: { kind: "new", action: "none", ms: 0.5 },
     };
+  }
+
+  /** In the order of their files, not of their use: a caller may not count on which blocks go. */
+  async cull(options: { readonly usedBytesMax: number }): Promise<CullReport> {
+    await this.enter("cull");
+    const keep = Math.floor(checkUsedBytesMax(options.usedBytesMax) / SLOT_BYTES);
+    let left = this.#files().reduce((sum, file) => sum + file.blocks.size, 0);
+    const before = left;
+    for (const { blocks } of this.#files()) {
+      for (const block of blocks.keys()) {
+        if (left <= keep) break;
+        blocks.delete(block);
+        left -= 1;
+      }
+    }
+    const gone = before - left;
+    this.#culled += gone;
+    return { blocks: gone, bytes: gone * SLOT_BYTES, usedBytes: left * SLOT_BYTES };
   }
 
   async wipe(): Promise<void> {
@@ -168,6 +199,10 @@ export class MemoryCache implements BlockCache {
 
   async close(): Promise<void> {
     this.#closed = true;
+  }
+
+  #files(): FileModel[] {
+    return [...this.#life.values()].flatMap((volume) => [...volume.files.values()]);
   }
 
   #file(tag: Tag): FileModel | undefined {
@@ -269,13 +304,13 @@ class MemoryCookie implements CookieHandle {
     const bytes = Buffer.alloc(this.#cut(offsetBytes, lengthBytes));
     const missing: ByteRange[] = [];
     if (this.#stale) {
-      add(missing, offsetBytes, bytes.length);
+      addRange(missing, offsetBytes, bytes.length);
       return { bytes, missing, bypass: "stale" };
     }
     for (const { at, block, within, pieceBytes } of piecesOf(offsetBytes, bytes.length)) {
       const found = this.#file.blocks.get(block)?.subarray(within, within + pieceBytes) ?? EMPTY;
       bytes.set(found, at);
-      add(missing, offsetBytes + BigInt(at + found.length), pieceBytes - found.length);
+      addRange(missing, offsetBytes + BigInt(at + found.length), pieceBytes - found.length);
     }
     return { bytes, missing };
   }
@@ -294,7 +329,7 @@ class MemoryCookie implements CookieHandle {
       const wholeBytes = left < BLOCK_BYTES ? Number(left) : SLOT_BYTES;
       if (within !== 0 || pieceBytes !== wholeBytes) continue;
       this.#file.blocks.set(block, Buffer.from(bytes.subarray(at, at + pieceBytes)));
-      add(stored, offsetBytes + BigInt(at), pieceBytes);
+      addRange(stored, offsetBytes + BigInt(at), pieceBytes);
     }
     return { stored };
   }
@@ -340,28 +375,6 @@ class MemoryCookie implements CookieHandle {
   }
 }
 
-function* piecesOf(offsetBytes: bigint, lengthBytes: number) {
-  for (let at = 0; at < lengthBytes;) {
-    const position = offsetBytes + BigInt(at);
-    const block = Number(position / BLOCK_BYTES);
-    const within = Number(position % BLOCK_BYTES);
-    const pieceBytes = Math.min(SLOT_BYTES - within, lengthBytes - at);
-    yield { at, block, within, pieceBytes };
-    at += pieceBytes;
-  }
-}
-
-function add(ranges: ByteRange[], offsetBytes: bigint, lengthBytes: number): void {
-  if (lengthBytes === 0) return;
-  const last = ranges.at(-1);
-  if (last !== undefined && last.offsetBytes + BigInt(last.lengthBytes) === offsetBytes) {
-    ranges[ranges.length - 1] = {
-      offsetBytes: last.offsetBytes,
-      lengthBytes: last.lengthBytes + lengthBytes,
-    };
-  } else ranges.push({ offsetBytes, lengthBytes });
-}
-
 function settle(
   state: { coherency: Buffer },
   known: boolean,
@@ -371,20 +384,6 @@ function settle(
   if (coherency !== undefined) state.coherency = Buffer.from(coherency);
   if (!known) return "created";
   return before.equals(state.coherency) ? "found" : "invalidated";
-}
-
-function volumeKey(fs: NameBytes, volume: NameBytes): string {
-  return `${checkFsName(fs).toString("hex")}/${checkName("volume", volume).toString("hex")}`;
-}
-
-function inodeKey(inode: NameBytes): string {
-  return checkName("inode", inode).toString("hex");
-}
-
-function obtain<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
-  const found = map.get(key) ?? make();
-  map.set(key, found);
-  return found;
 }
 
 function newVolume(): VolumeModel {

@@ -7,6 +7,7 @@ import type {
   BypassReason,
   CacheStatus,
   CookieHandle,
+  CullReport,
   GetResult,
   PutResult,
   Tag,
@@ -129,6 +130,10 @@ export class MemoryCache implements BlockCache {
 
   async status(): Promise<CacheStatus> {
     throw new CacheError("E_OPERATION", "Cannot tell: this cache keeps no counts");
+  }
+
+  async cull(): Promise<CullReport> {
+    throw new CacheError("E_OPERATION", "Cannot cull: this cache keeps no counts");
   }
 
   async wipe(): Promise<void> {

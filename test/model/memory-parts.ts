@@ -1,0 +1,45 @@
+/** What the model's cache is made of besides its maps: keys, ranges, and ranges cut at blocks. */
+import { SLOT_BYTES } from "../../index/core/layout.js";
+import { checkFsName, checkName } from "../../index/core/names.js";
+import type { NameBytes } from "../../index/core/names.js";
+import type { ByteRange } from "../../engine/api.js";
+
+const BLOCK_BYTES = BigInt(SLOT_BYTES);
+
+/** The parts of a range by block: where in the range, which block, where in the block, how long. */
+export function* piecesOf(offsetBytes: bigint, lengthBytes: number) {
+  for (let at = 0; at < lengthBytes;) {
+    const position = offsetBytes + BigInt(at);
+    const block = Number(position / BLOCK_BYTES);
+    const within = Number(position % BLOCK_BYTES);
+    const pieceBytes = Math.min(SLOT_BYTES - within, lengthBytes - at);
+    yield { at, block, within, pieceBytes };
+    at += pieceBytes;
+  }
+}
+
+/** Appends a range to ascending ones, joined with the last where they touch. */
+export function addRange(ranges: ByteRange[], offsetBytes: bigint, lengthBytes: number): void {
+  if (lengthBytes === 0) return;
+  const last = ranges.at(-1);
+  if (last !== undefined && last.offsetBytes + BigInt(last.lengthBytes) === offsetBytes) {
+    ranges[ranges.length - 1] = {
+      offsetBytes: last.offsetBytes,
+      lengthBytes: last.lengthBytes + lengthBytes,
+    };
+  } else ranges.push({ offsetBytes, lengthBytes });
+}
+
+export function volumeKey(fs: NameBytes, volume: NameBytes): string {
+  return `${checkFsName(fs).toString("hex")}/${checkName("volume", volume).toString("hex")}`;
+}
+
+export function inodeKey(inode: NameBytes): string {
+  return checkName("inode", inode).toString("hex");
+}
+
+export function obtain<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
+  const found = map.get(key) ?? make();
+  map.set(key, found);
+  return found;
+}
