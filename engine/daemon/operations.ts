@@ -4,12 +4,14 @@ import { BLOCK_NUMBERS_MAX, FS_NAME_BYTES_MAX, NAME_BYTES_MAX, SLOT_BYTES } from
 import { CacheError } from "../../index/core/errors.js";
 import type { Bypass, Tag } from "../api.js";
 import { checkBlockPayload } from "./arguments.js";
+import { encodeEntries } from "./config-codec.js";
+import type { ConfigService } from "./config-service.js";
 import type { Fields } from "./fields.js";
 import { HANDLE_OPERATIONS } from "./handle-operations.js";
 import { wireInteger } from "./headers.js";
 import type { Header } from "./headers.js";
 import { askedBytes } from "./operation.js";
-import type { Operation } from "./operation.js";
+import type { Operation, OperationServices } from "./operation.js";
 import { encodeStatus } from "./status-codec.js";
 
 const get: Operation = {
@@ -80,6 +82,22 @@ const wipe: Operation = {
   },
 };
 
+const config: Operation = {
+  payload: false,
+  run(_request, services) {
+    const entries = configOf("config", services).entries();
+    return Promise.resolve({ header: { status: "ok", config: encodeEntries(entries) } });
+  },
+};
+
+const configSet: Operation = {
+  payload: false,
+  async run({ fields }, services) {
+    const entries = await configOf("configSet", services).set(fields.textMap("changes"));
+    return { header: { status: "ok", config: encodeEntries(entries) } };
+  },
+};
+
 const ping: Operation = {
   payload: false,
   run: () => Promise.resolve({ header: { status: "ok" } }),
@@ -99,10 +117,17 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["status", status],
   ["cull", cull],
   ["wipe", wipe],
+  ["config", config],
+  ["configSet", configSet],
   ["ping", ping],
   ["stop", stop],
   ...HANDLE_OPERATIONS,
 ]);
+
+function configOf(name: string, { config: service }: OperationServices): ConfigService {
+  if (service === undefined) throw unknownOperation(name);
+  return service;
+}
 
 function bypassHeader(bypass: Bypass): Header {
   return { status: "bypass", reason: bypass.reason };
