@@ -133,6 +133,8 @@ test("a smaller capacity gives back what no longer fits before set is done", asy
     assert.equal((await daemon.run(["config", "set", "capacity=5MiB"])).status, 0);
     const { usedBytes, indexBytes } = JSON.parse((await daemon.run(["status", "--json"])).stdout);
     assert.ok(usedBytes + indexBytes <= 5 * MIB, `${usedBytes} + ${indexBytes}`);
+    const newest = await daemon.run(["get", ...tag, "--block", "23"]);
+    assert.equal(newest.status, 0, "no more goes than has to");
   });
 });
 
