@@ -115,6 +115,7 @@ export class Session {
       ),
     );
     for (const slot of state.order) this.blocks.life.ranking.insert(slot);
+    state.order = new Uint32Array(0);
     this.#regroup();
     this.housekeeper = new Housekeeper(this.blocks, log);
     this.#discovery = this.#newDiscovery();

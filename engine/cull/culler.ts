@@ -79,7 +79,9 @@ export class Culler {
     // What is over the limits is given back to the drive, not made ready.
     const growth = this.#parts.drive.allows(1, 1) ? Math.max(0, this.#budget.growthPages()) : 0;
     const slotsReady = free.slots + this.#leaving.slots + Math.min(this.#budget.creatableSlots(), growth);
-    if (slotsReady < Math.ceil(headroomSlots * share) + waiters) return true;
+    // One more to be cut back, or every waiter would take what comes free, however large.
+    const toCut = this.#budget.owesBytes() ? 1 : 0;
+    if (slotsReady < Math.ceil(headroomSlots * share) + waiters + toCut) return true;
     const pagesReady = free.pages + this.#leaving.pages + growth;
     if (pagesReady < Math.ceil(headroomPages * share) + (headPages ?? 0)) return true;
     // Pages that lie in slots too small can't be put together when nothing may grow.

@@ -128,6 +128,27 @@ export class Room {
     this.#kickForWaiters();
   }
 
+  /** Makes room for more pages in a used slot; false if it may not grow now. */
+  grow(slot: number, pages: number): boolean {
+    const { table, drive, ranking } = this.#parts;
+    const more = pages - table.pagesOf(slot);
+    if (more <= 0) return true;
+    if (!this.#mayGrow(more, 0)) return false;
+    ranking.resize(slot, pages);
+    drive.granted(more, 0);
+    this.#budget.noteGrown(more);
+    if (this.#culler.wanting(0.5)) this.#culler.kick();
+    return true;
+  }
+
+  /** A used slot has more valid bytes of the same tenant. */
+  extend(slot: number, owner: Owner, block: number, validBytes: number): void {
+    const { table, ranking } = this.#parts;
+    table.setTenant(slot, { volumeId: owner.volume.id, objectId: owner.id, block }, validBytes);
+    ranking.touch(slot);
+    this.#fitShare(owner.volume, 0);
+  }
+
   /** A filled slot will get no entry. */
   giveBack(slot: number): void {
     this.#parts.table.move(slot, STATE.filling, STATE.free);

@@ -8,12 +8,19 @@ import type {
   CullReport,
   GetOptions,
   GetResult,
+  InvalidateTarget,
   NameBytes,
   PutResult,
   Tag,
   VolumeHandle,
 } from "../api.js";
-import { checkBlockPayload, checkCoherency, checkSpan, checkUsedBytesMax } from "./arguments.js";
+import {
+  checkBlockPayload,
+  checkCoherency,
+  checkInvalidate,
+  checkSpan,
+  checkUsedBytesMax,
+} from "./arguments.js";
 import { bypassOf, closedError, failureOf, reasonOf } from "./client-call.js";
 import type { CallOptions } from "./client-call.js";
 import { RemoteVolume } from "./client-handles.js";
@@ -145,6 +152,19 @@ class Client implements CacheClient {
   async remove(tag: Tag): Promise<boolean> {
     const reply = await this.#must("remove a block", { header: { op: "remove", ...tagHeader(tag) } });
     return reply.flag("removed");
+  }
+
+  async invalidate(target: InvalidateTarget): Promise<void> {
+    const { fs, volume, inode, range } = checkInvalidate(target);
+    await this.#must("invalidate", {
+      header: {
+        op: "invalidate",
+        fs: checkFsName(fs),
+        ...(volume !== undefined && { volume: checkName("volume", volume) }),
+        ...(inode !== undefined && { inode: checkName("inode", inode) }),
+        ...(range !== undefined && { offset: range.offsetBytes, length: range.lengthBytes }),
+      },
+    });
   }
 
   async acquireVolume(

@@ -3,7 +3,7 @@ import { checkFsName, checkName } from "../../index/core/names.js";
 import { BLOCK_NUMBERS_MAX, FS_NAME_BYTES_MAX, NAME_BYTES_MAX, SLOT_BYTES } from "../../index/core/layout.js";
 import { CacheError } from "../../index/core/errors.js";
 import type { Bypass, Tag } from "../api.js";
-import { checkBlockPayload } from "./arguments.js";
+import { checkInvalidate, checkBlockPayload } from "./arguments.js";
 import { encodeEntries } from "./config-codec.js";
 import type { ConfigService } from "./config-service.js";
 import type { Fields } from "./fields.js";
@@ -53,6 +53,22 @@ const remove: Operation = {
   payload: false,
   async run({ fields }, { cache }) {
     return { header: { status: "ok", removed: await cache.remove(tagOf(fields)) } };
+  },
+};
+
+const invalidate: Operation = {
+  payload: false,
+  async run({ fields }, { cache }) {
+    const target = checkInvalidate({
+      fs: fields.bytesCopy("fs", FS_NAME_BYTES_MAX),
+      ...(fields.has("volume") && { volume: fields.bytesCopy("volume", NAME_BYTES_MAX) }),
+      ...(fields.has("inode") && { inode: fields.bytesCopy("inode", NAME_BYTES_MAX) }),
+      ...(fields.has("offset") && {
+        range: { offsetBytes: fields.uint63("offset"), lengthBytes: fields.uint63("length") },
+      }),
+    });
+    await cache.invalidate(target);
+    return { header: { status: "ok" } };
   },
 };
 
@@ -114,6 +130,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["put", put],
   ["has", has],
   ["remove", remove],
+  ["invalidate", invalidate],
   ["status", status],
   ["cull", cull],
   ["wipe", wipe],

@@ -9,7 +9,8 @@ import { monotonicMs } from "../../engine/clock.js";
 import type { LimitOptions, Tag } from "../../engine/cache.js";
 import { markClean } from "../../engine/coherency/close-state.js";
 import { type OpenState, openState, releaseState } from "../../engine/coherency/open-state.js";
-import { type ObjectState, Objects } from "../../engine/objects.js";
+import { Objects } from "../../engine/objects.js";
+import type { ObjectState } from "../../engine/object-states.js";
 import { Checksummer } from "../../engine/slots/checksums.js";
 import { SlotFiles } from "../../engine/slots/slot-files.js";
 import { SLOTS_PER_DIRECTORY, slotDirectory } from "../../engine/slots/slot-paths.js";
@@ -92,7 +93,7 @@ async function fillIndex(state: OpenState, blocks: number): Promise<Objects["cou
     index.putEntry(object.id, block, entry);
     table.setPages(slot, 1);
     table.move(slot, STATE.filling, STATE.used);
-    table.setTenant(slot, object.id, block, PAGE_BYTES);
+    table.setTenant(slot, { volumeId: object.volume.id, objectId: object.id, block }, PAGE_BYTES);
     if (index.queuedChanges >= QUEUE_MAX) await index.committed();
   }
   await index.committed();

@@ -16,5 +16,5 @@ export const zeroIo: SlotIo = {
   ftruncate: later,
   fstatSync: () => FACTS,
   lstatSync: () => FACTS,
-  unlinkSync: () => {},
+  unlink: later,
 };

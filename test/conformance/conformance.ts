@@ -5,6 +5,7 @@ import { SLOT_BYTES } from "../../index/core/layout.js";
 import type { BlockCache } from "../../engine/api.js";
 import { argumentTests, blockTests, nameTests } from "./blocks.js";
 import { handleTests, rangeTests } from "./files.js";
+import { invalidationTests, partTests } from "./parts.js";
 import { bytesOf, isHit, isStored, rejects, tagOf, VERSION_1 } from "./support.js";
 import type { Check } from "./support.js";
 
@@ -34,6 +35,8 @@ export function conformance(name: string, open: () => Promise<OpenedCache>): voi
   argumentTests(check);
   handleTests(check);
   rangeTests(check);
+  partTests(check);
+  invalidationTests(check);
   wholeCacheTests(check);
   test.run();
 }
@@ -145,12 +148,16 @@ function wholeCacheTests(check: Check): void {
       () => cache.status(),
       () => cache.cull({ usedBytesMax: 0 }),
       () => cache.wipe(),
+      () => cache.invalidate({ fs: "nfs" }),
       () => volume.acquireCookie("file"),
       () => volume.invalidate(),
       () => volume.relinquish(),
       () => cookie.read(0n, 1),
       () => cookie.write(0n, bytesOf(0, 10)),
       () => cookie.invalidate(),
+      () => cookie.zero(0n, 1),
+      () => cookie.resize(5n),
+      () => cookie.invalidateRange(0n, 1n),
       () => cookie.relinquish(),
     ];
     for (const call of calls) await rejects(call, "E_CLOSED");
