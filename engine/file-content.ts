@@ -22,6 +22,7 @@ export async function readContent(
 ): Promise<FileReadResult> {
   const { sizeBytes } = state;
   const length = bytesBeforeEnd(offsetBytes, lengthBytes, sizeBytes);
+  if (length === 0) return { bytes: Buffer.alloc(0), missing: [] };
   const bytes = Buffer.allocUnsafe(length);
   const changes = changesOf(state);
   const pieces = piecesOf(offsetBytes, length);

@@ -5,22 +5,19 @@ import { checkFsName } from "../../index/core/names.js";
 import type { InvalidateTarget } from "../../engine/api.js";
 import { addRange, inodeKey, piecesOf, volumeKey } from "./memory-parts.js";
 
-const ZEROS = Buffer.alloc(SLOT_BYTES);
-
 export class MemoryBlock {
   readonly bytes = Buffer.alloc(SLOT_BYTES);
   readonly known = new Set<number>();
   /** How much of the block belongs to the file, as far as was told. */
   validBytes = 0;
 
-  /** A block of zeros only takes no slot. */
-  get isStored(): boolean {
-    return !this.bytes.equals(ZEROS);
-  }
+  /** Something was written to it: a block of known zeros takes no slot. */
+  isStored = false;
 
   static whole(bytes: Uint8Array): MemoryBlock {
     const block = new MemoryBlock();
     block.bytes.set(bytes);
+    block.isStored = true;
     block.validBytes = bytes.length;
     for (let page = 0; page * PAGE_BYTES < bytes.length; page += 1) block.known.add(page);
     return block;
@@ -55,7 +52,10 @@ export class MemoryBlock {
       this.validBytes = end;
     }
     if (bytes === undefined) this.bytes.fill(0, start, end);
-    else this.bytes.set(bytes.subarray(start - from, end - from), start);
+    else {
+      this.bytes.set(bytes.subarray(start - from, end - from), start);
+      this.isStored = true;
+    }
     for (let page = Math.floor(start / PAGE_BYTES); page * PAGE_BYTES < end; page += 1) this.known.add(page);
     return { from: start, to: end };
   }
