@@ -15,6 +15,7 @@ import type { Settings } from "../settings.js";
 import { parseCapacity, settingsOf } from "../settings.js";
 import type { StopRequests } from "../signals.js";
 import { listenForStop } from "../signals.js";
+import { warnOfFewThreads } from "../threads.js";
 import { version } from "../version.js";
 
 /** How long requests under way may take at a stop. */
@@ -70,6 +71,7 @@ async function serve(settings: Settings, options: ServeOptions): Promise<number>
     write: (line) => process.stderr.write(line),
   });
   guard(log);
+  warnOfFewThreads(log);
   const stop = listen(log);
   const cache = await openCache({
     directory: settings.directory,

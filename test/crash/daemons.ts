@@ -23,7 +23,8 @@ export class Daemon {
     this.process = spawn(
       process.execPath,
       [...flags, ...first, script, "--dir", directory, "serve", "--log-format", "text", ...args],
-      { stdio: ["ignore", "ignore", "pipe"] },
+      // As its launcher, which cannot be run from source, would set it.
+      { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, UV_THREADPOOL_SIZE: "16" } },
     );
     this.#closed = once(this.process, "close");
     this.process.stderr?.on("data", (bytes: Buffer) => {
