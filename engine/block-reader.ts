@@ -132,7 +132,8 @@ export class BlockReader {
   }
 
   #failed({ object, block, entry }: Reading, error: unknown): GetResult {
-    const { counters, log } = this.#parts;
+    const { counters, health, log } = this.#parts;
+    health.noteError(entry.slot, error);
     const errno = errnoOf((error as CacheError).cause);
     log("warn", "a slot could not be read", { error: String(error) });
     if (this.#blocks.stands(object, block, entry) && !SCARCE_ERRNOS.has(errno ?? "")) {

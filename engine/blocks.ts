@@ -13,6 +13,7 @@ import type { Counters } from "./counters.js";
 import type { Drive } from "./cull/drive.js";
 import type { Ranking } from "./cull/ranking.js";
 import type { Room } from "./cull/room.js";
+import type { DriveHealth } from "./drive-health.js";
 import type { LogFunction } from "./log.js";
 import type { ObjectState, Objects } from "./objects.js";
 import type { Checksummer } from "./slots/checksums.js";
@@ -37,6 +38,7 @@ export interface BlockParts {
   readonly writeBack: WriteBack;
   readonly hot: HotSlots;
   readonly drive: Drive;
+  readonly health: DriveHealth;
   readonly checksummer: Checksummer;
   readonly counters: Counters;
   readonly log: LogFunction;

@@ -184,6 +184,7 @@ export class LocalCache implements OwnedCache {
       life: this.#session.blocks.life,
       limits: this.#session.limits,
       drive: this.#session.drive.status(),
+      health: this.#session.health.status(),
       indexBytes: this.#session.gauge.fileBytes(),
       table: this.#session.table,
       counters: this.#session.counters,
@@ -197,7 +198,8 @@ export class LocalCache implements OwnedCache {
 
   #admit(): BypassReason | undefined {
     this.#checkOpen();
-    return this.#mode === "running" ? undefined : "closing";
+    if (this.#mode !== "running") return "closing";
+    return this.#session.health.sick ? "drive-sick" : undefined;
   }
 
   /** Runs `body` at once, or after the wipe that is under way; no wipe and no close comes in between. */

@@ -47,6 +47,7 @@ function fieldsOf(status: CacheStatus): [string, string][] {
       `${formatCount(slots.used)} used, ${formatCount(slots.free)} free, ${formatCount(slots.quarantined)} ` +
         `quarantined, ${formatCount(slots.unknown)} not looked at, at most ${formatCount(status.slotsMax)}`,
     ],
+    ["drive", driveText(status)],
     ["requests", `${formatCount(status.hits)} hits, ${formatCount(status.misses)} misses${ratio}`],
     [
       "puts",
@@ -56,6 +57,16 @@ function fieldsOf(status: CacheStatus): [string, string][] {
     ["start", startText(status)],
     ["epoch", `${status.epoch} of cache ${status.cacheId}`],
   ];
+}
+
+function driveText({ drive, health }: CacheStatus): string {
+  const space = `${drive.state}, ${formatBytes(drive.availableBytes)} free`;
+  const rule = `${health.slotsMax} slots within ${health.windowMs / 1000} s make it sick`;
+  if (health.state === "ok") return `${space}; ${formatCount(health.errors)} errors (${rule})`;
+  return (
+    `sick: everything is bypassed; ${health.probesGood} of ${health.probesWanted} good probes, ` +
+    `one every ${health.probeEveryMs / 1000} s`
+  );
 }
 
 function startText({ start }: CacheStatus): string {

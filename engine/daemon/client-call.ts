@@ -70,6 +70,7 @@ const REASONS: ReadonlySet<string> = new Set<BypassReason>([
   "drive-full",
   "index-full",
   "io-error",
+  "drive-sick",
   "stale",
   "overload",
   "closing",

@@ -38,6 +38,17 @@ export interface MemoryCacheOptions {
 
 const BLOCK_BYTES = BigInt(SLOT_BYTES);
 const EMPTY = Buffer.alloc(0);
+const WELL = {
+  state: "ok",
+  times: 0,
+  errors: 0,
+  slots: 0,
+  slotsMax: 3,
+  windowMs: 10_000,
+  probeEveryMs: 5000,
+  probesGood: 0,
+  probesWanted: 3,
+} as const;
 
 interface VolumeModel {
   coherency: Buffer;
@@ -161,6 +172,7 @@ export class MemoryCache implements BlockCache {
         totalInodes: 0,
         availableInodes: 0,
       },
+      health: WELL,
       shares: [],
       hits: this.#hits,
       misses: this.#misses,
