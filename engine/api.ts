@@ -8,10 +8,12 @@
  */
 import type { NameBytes } from "../index/core/names.js";
 import type { HealthStatus } from "./drive-health.js";
+import type { LeasingCache } from "./lease-api.js";
 import type { LimitOptions, Limits } from "./limits.js";
 
 export type { NameBytes } from "../index/core/names.js";
 export type { HealthStatus } from "./drive-health.js";
+export type { Lease, LeaseOptions, LeaseResult, LeasingCache } from "./lease-api.js";
 export type { LimitOptions, Limits, ShareRule } from "./limits.js";
 
 /** Names one block: `block` is the 0-based number of a 256 KiB block, below 2^45. */
@@ -212,6 +214,8 @@ export interface CacheStatus {
   /** Whether the drive is fit to be used, and the numbers by which that is told. */
   readonly health: HealthStatus;
   readonly shares: readonly ShareStatus[];
+  /** Fill leases that are out, callers that wait for one of them, and how many were given since the start or the last wipe. */
+  readonly leases: { readonly held: number; readonly waiting: number; readonly given: number };
   readonly hits: number;
   readonly misses: number;
   readonly puts: number;
@@ -223,7 +227,7 @@ export interface CacheStatus {
   readonly start: StartReport;
 }
 
-export interface BlockCache {
+export interface BlockCache extends LeasingCache {
   /**
    * Reads a block, or a range of it; a hit refreshes its recency. Every byte returned was checked against the checksum
    * that was stored with it.

@@ -14,6 +14,7 @@ import type { Drive } from "./cull/drive.js";
 import type { Ranking } from "./cull/ranking.js";
 import type { Room } from "./cull/room.js";
 import type { DriveHealth } from "./drive-health.js";
+import type { Leases } from "./leases.js";
 import type { LogFunction } from "./log.js";
 import type { ObjectState, Objects } from "./objects.js";
 import type { Checksummer } from "./slots/checksums.js";
@@ -29,6 +30,7 @@ export interface Life {
   readonly objects: Objects;
   readonly room: Room;
   readonly ranking: Ranking;
+  readonly leases: Leases<ObjectState>;
   readonly epoch: number;
 }
 
@@ -97,13 +99,17 @@ export class Blocks {
   }
 
   /** Stores a whole block of 1 to 256 KiB. */
-  store(object: ObjectState, block: number, bytes: Buffer): Promise<PutResult> {
-    return this.#writer.store(object, block, bytes);
+  async store(object: ObjectState, block: number, bytes: Buffer): Promise<PutResult> {
+    const { leases } = this.#life;
+    const result = await this.#writer.store(object, block, bytes);
+    if (result.kind === "stored") leases.stored(object, block);
+    return result;
   }
 
   /** Drops a block, and keeps what is being stored under it from being published; resolves after its commit. */
   async remove(object: ObjectState, block: number): Promise<boolean> {
     if (object.fills.size > 0) object.raiseFloor(block, this.#parts.takeSequence());
+    this.#life.leases.removed(object, block);
     const entry = this.current(object, block);
     if (entry === undefined) return false;
     this.drop(object.id, block, entry);

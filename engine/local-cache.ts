@@ -17,6 +17,8 @@ import type {
   VolumeHandle,
 } from "./api.js";
 import { driveSpace } from "./cull/drive.js";
+import type { LeaseOptions, LeaseResult } from "./lease-api.js";
+import { getOrLease } from "./lease-calls.js";
 import type { GivenBack } from "./cull/give-back.js";
 import { type LimitOptions, type Limits, checkFits, limitsOf } from "./limits.js";
 import { Session, type SessionOptions } from "./session.js";
@@ -67,6 +69,18 @@ export class LocalCache implements OwnedCache {
       return MISS;
     }
     return this.#session.blocks.read(object, block, span, options.into && nameBuffer(options.into));
+  }
+
+  getOrLease(tag: Tag, options: LeaseOptions = {}): Promise<LeaseResult> {
+    const parts = {
+      blocks: this.#session.blocks,
+      counters: this.#session.counters,
+      now: this.#session.options.now,
+      admit: () => this.#admit(),
+      refuse: (reason: BypassReason) => this.#refuse(reason),
+      closing: () => this.#closing !== undefined,
+    };
+    return getOrLease(parts, tag, options);
   }
 
   async put(tag: Tag, bytes: Uint8Array): Promise<PutResult> {
@@ -161,16 +175,20 @@ export class LocalCache implements OwnedCache {
   wipe(): Promise<void> {
     return this.#betweenWipes(() => {
       this.#mode = "wiping";
+      const { life } = this.#session.blocks;
       this.#wiping = this.#session.wipe().finally(() => {
         this.#wiping = undefined;
         if (this.#mode === "wiping") this.#mode = "running";
+        if (life !== this.#session.blocks.life) life.leases.endAll();
       });
       return this.#wiping;
     });
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    if (this.#closing !== undefined) return this.#closing;
+    this.#closing = this.#close();
+    this.#session.blocks.life.leases.endAll();
     return this.#closing;
   }
 

@@ -21,9 +21,10 @@ import { descriptorsMax } from "./descriptors.js";
 import { DriveHealth } from "./drive-health.js";
 import { Housekeeper } from "./housekeeper.js";
 import { IndexGauge } from "./index-gauge.js";
+import { Leases } from "./leases.js";
 import type { Limits, Standing } from "./limits.js";
 import type { LogFunction } from "./log.js";
-import { Objects } from "./objects.js";
+import { type ObjectState, Objects } from "./objects.js";
 import { Checksummer } from "./slots/checksums.js";
 import { HotSlots } from "./slots/hot.js";
 import type { SlotIo } from "./slots/io.js";
@@ -320,7 +321,12 @@ export class Session {
       },
       onTrouble: this.#onTrouble,
     });
-    return { index, objects, room, ranking, epoch };
+    const leases = new Leases<ObjectState>({
+      now: this.options.now,
+      hold: (file) => objects.hold(file),
+      letGo: (file) => objects.letGo(file),
+    });
+    return { index, objects, room, ranking, leases, epoch };
   }
 
   #newDiscovery(): Discovery {

@@ -52,6 +52,7 @@ export function statusOf(parts: StatusParts): CacheStatus {
     drive: parts.drive,
     health: parts.health,
     shares: life.ranking.shares.status(),
+    leases: life.leases.counts,
     hits: counters.hits,
     misses: counters.misses,
     puts: counters.puts,

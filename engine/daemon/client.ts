@@ -8,6 +8,8 @@ import type {
   CullReport,
   GetOptions,
   GetResult,
+  LeaseOptions,
+  LeaseResult,
   NameBytes,
   PutResult,
   Tag,
@@ -16,6 +18,7 @@ import type {
 import { checkBlockPayload, checkCoherency, checkSpan, checkUsedBytesMax } from "./arguments.js";
 import { bypassOf, closedError, failureOf, reasonOf } from "./client-call.js";
 import type { CallOptions } from "./client-call.js";
+import { askForLease } from "./client-lease.js";
 import { RemoteVolume } from "./client-handles.js";
 import { openLink } from "./client-link.js";
 import type { Link } from "./client-link.js";
@@ -111,6 +114,10 @@ class Client implements CacheClient {
     return status === "miss"
       ? { kind: "miss" }
       : { kind: "bypass", reason: reasonOf(answer.fields, "reason") };
+  }
+
+  getOrLease(tag: Tag, options?: LeaseOptions): Promise<LeaseResult> {
+    return askForLease(this.#link, this.#deadlineMs, () => tagHeader(tag), options);
   }
 
   async put(tag: Tag, bytes: Uint8Array): Promise<PutResult> {

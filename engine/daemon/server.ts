@@ -78,6 +78,7 @@ class SocketServer implements Server {
       log: options.log,
       inFlight: { bytes: 0, requests: 0 },
       handles: { value: 0, max: limits.handles },
+      waits: { value: 0, max: limits.waits },
       tickMs,
       onStopRequest: options.onStopRequest,
       onClosed: (connection) => this.#onClosed(connection),

@@ -41,6 +41,7 @@ const SHAPE = {
     probesWanted: "number",
   },
   shares: "list",
+  leases: { held: "number", waiting: "number", given: "number" },
   hits: "number",
   misses: "number",
   puts: "number",

@@ -29,7 +29,9 @@ import {
   checkUsedBytesMax,
   checkWrite,
 } from "../../engine/daemon/arguments.js";
-import { addRange, inodeKey, obtain, piecesOf, volumeKey } from "./memory-parts.js";
+import type { LeaseOptions, LeaseResult } from "../../engine/lease-api.js";
+import { type LeasedFile, getOrLease, memoryLeases } from "./memory-leases.js";
+import { FIXED_STATUS, addRange, inodeKey, obtain, piecesOf, volumeKey } from "./memory-parts.js";
 
 export interface MemoryCacheOptions {
   /** Awaited before every operation, to be slow, to hang or to fail. */
@@ -38,17 +40,6 @@ export interface MemoryCacheOptions {
 
 const BLOCK_BYTES = BigInt(SLOT_BYTES);
 const EMPTY = Buffer.alloc(0);
-const WELL = {
-  state: "ok",
-  times: 0,
-  errors: 0,
-  slots: 0,
-  slotsMax: 3,
-  windowMs: 10_000,
-  probeEveryMs: 5000,
-  probesGood: 0,
-  probesWanted: 3,
-} as const;
 
 interface VolumeModel {
   coherency: Buffer;
@@ -56,7 +47,7 @@ interface VolumeModel {
   readonly files: Map<string, FileModel>;
 }
 
-interface FileModel {
+interface FileModel extends LeasedFile {
   coherency: Buffer;
   revision: number;
   sizeBytes: bigint;
@@ -71,6 +62,7 @@ export class MemoryCache implements BlockCache {
   #life: Life = new Map();
   #epoch = 1;
   #closed = false;
+  leases = memoryLeases();
   #hits = 0;
   #misses = 0;
   #puts = 0;
@@ -96,6 +88,28 @@ export class MemoryCache implements BlockCache {
 
   async get(tag: Tag, options?: GetOptions): Promise<GetResult> {
     await this.enter("get");
+    return this.read(tag, options);
+  }
+
+  getOrLease(tag: Tag, options?: LeaseOptions): Promise<LeaseResult> {
+    return getOrLease(this, tag, options);
+  }
+
+  /** What was counted as a miss ends as something else. */
+  uncountMiss(): void {
+    this.#misses -= 1;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  obtainFile(tag: Tag): FileModel {
+    const volume = obtain(this.#life, volumeKey(tag.fs, tag.volume), newVolume);
+    return obtain(volume.files, inodeKey(tag.inode), newFile);
+  }
+
+  read(tag: Tag, options?: GetOptions): GetResult {
     const { offsetBytes, lengthBytes } = checkSpan(options);
     const block = this.#file(tag)?.blocks.get(checkBlock(tag.block));
     if (block === undefined) {
@@ -113,8 +127,9 @@ export class MemoryCache implements BlockCache {
     await this.enter("put");
     checkBlockPayload(bytes);
     const block = checkBlock(tag.block);
-    const volume = obtain(this.#life, volumeKey(tag.fs, tag.volume), newVolume);
-    obtain(volume.files, inodeKey(tag.inode), newFile).blocks.set(block, Buffer.from(bytes));
+    const file = this.obtainFile(tag);
+    file.blocks.set(block, Buffer.from(bytes));
+    this.leases.stored(file, block);
     this.#puts += 1;
     return { kind: "stored" };
   }
@@ -126,7 +141,10 @@ export class MemoryCache implements BlockCache {
 
   async remove(tag: Tag): Promise<boolean> {
     await this.enter("remove");
-    return this.#file(tag)?.blocks.delete(checkBlock(tag.block)) ?? false;
+    const file = this.#file(tag);
+    if (file === undefined) return false;
+    this.leases.removed(file, tag.block);
+    return file.blocks.delete(tag.block);
   }
 
   async acquireVolume(
@@ -140,7 +158,7 @@ export class MemoryCache implements BlockCache {
     const known = this.#life.get(key);
     const model = obtain(this.#life, key, newVolume);
     const outcome = settle(model, known !== undefined, options?.coherency);
-    if (outcome === "invalidated") for (const file of model.files.values()) file.blocks.clear();
+    if (outcome === "invalidated") this.forget(...model.files.values());
     return new MemoryVolume(this, model, outcome);
   }
 
@@ -149,39 +167,16 @@ export class MemoryCache implements BlockCache {
     const blocks = this.#files().flatMap((file) => [...file.blocks.values()]);
     const used = blocks.length;
     return {
-      state: "running",
-      pid: process.pid,
-      version: "0.0.0",
-      uptimeSeconds: process.uptime(),
-      cacheId: "00112233445566778899aabbccddeeff",
+      ...FIXED_STATUS,
       epoch: this.#epoch,
-      policy: "none",
-      directory: "",
-      capacityBytes: 2 ** 50,
       usedBytes: used * SLOT_BYTES,
       validBytes: blocks.reduce((sum, block) => sum + block.length, 0),
-      indexBytes: 0,
-      indexBytesMax: 2 ** 40,
       slots: { total: used, used, free: 0, quarantined: 0, unknown: 0 },
-      slotsMax: 2 ** 32,
-      headroom: { slots: 0, bytes: 0 },
-      drive: {
-        state: "ok",
-        totalBytes: 2 ** 50,
-        availableBytes: 2 ** 49,
-        totalInodes: 0,
-        availableInodes: 0,
-      },
-      health: WELL,
-      shares: [],
+      leases: this.leases.counts,
       hits: this.#hits,
       misses: this.#misses,
       puts: this.#puts,
       culled: this.#culled,
-      notCulled: { inUse: 0 },
-      corrupt: 0,
-      bypassed: {},
-      start: { kind: "new", action: "none", ms: 0.5 },
     };
   }
 
@@ -207,10 +202,21 @@ export class MemoryCache implements BlockCache {
     await this.enter("wipe");
     this.#life = new Map();
     this.#epoch += 1;
+    this.leases.endAll();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.leases.endAll();
+  }
+
+  /** What is stored of these files is gone, and what is being fetched comes too late. */
+  forget(...files: readonly FileModel[]): void {
+    for (const file of files) {
+      file.blocks.clear();
+      file.stampMax += 1;
+    }
+    this.leases.invalidated();
   }
 
   #files(): FileModel[] {
@@ -263,7 +269,7 @@ class MemoryVolume implements VolumeHandle {
     const resized = options?.sizeBytes !== undefined && options.sizeBytes !== known?.sizeBytes;
     let outcome = settle(file, known !== undefined, options?.coherency);
     if (known !== undefined && resized) outcome = "invalidated";
-    if (outcome === "invalidated") file.blocks.clear();
+    if (outcome === "invalidated") this.cache.forget(file);
     file.sizeBytes = options?.sizeBytes ?? file.sizeBytes;
     return new MemoryCookie(this, { file, key, outcome });
   }
@@ -271,7 +277,7 @@ class MemoryVolume implements VolumeHandle {
   async invalidate(): Promise<void> {
     this.check();
     await this.cache.enter("invalidateVolume");
-    for (const file of this.model.files.values()) file.blocks.clear();
+    this.cache.forget(...this.model.files.values());
   }
 
   async relinquish(options?: {
@@ -284,7 +290,7 @@ class MemoryVolume implements VolumeHandle {
     this.#held = false;
     if (options?.coherency !== undefined && !this.stale)
       this.model.coherency = Buffer.from(options.coherency);
-    if (options?.invalidate === true) for (const file of this.model.files.values()) file.blocks.clear();
+    if (options?.invalidate === true) this.cache.forget(...this.model.files.values());
   }
 }
 
@@ -341,6 +347,7 @@ class MemoryCookie implements CookieHandle {
       const wholeBytes = left < BLOCK_BYTES ? Number(left) : SLOT_BYTES;
       if (within !== 0 || pieceBytes !== wholeBytes) continue;
       this.#file.blocks.set(block, Buffer.from(bytes.subarray(at, at + pieceBytes)));
+      this.#volume.cache.leases.stored(this.#file, block);
       addRange(stored, offsetBytes + BigInt(at), pieceBytes);
     }
     return { stored };
@@ -351,7 +358,7 @@ class MemoryCookie implements CookieHandle {
     await this.#volume.cache.enter("invalidateCookie");
     checkCoherency(options?.coherency);
     checkFileSize(options?.sizeBytes);
-    this.#file.blocks.clear();
+    this.#volume.cache.forget(this.#file);
     this.#file.sizeBytes = options?.sizeBytes ?? this.#file.sizeBytes;
     if (options?.coherency !== undefined) this.#file.coherency = Buffer.from(options.coherency);
     if (options?.coherency === undefined && options?.sizeBytes === undefined) return;
@@ -367,7 +374,7 @@ class MemoryCookie implements CookieHandle {
     if (options?.coherency !== undefined && !this.#stale)
       this.#file.coherency = Buffer.from(options.coherency);
     if (options?.retire !== true) return;
-    this.#file.blocks.clear();
+    this.#volume.cache.forget(this.#file);
     this.#volume.model.files.delete(this.#key);
   }
 
@@ -403,5 +410,5 @@ function newVolume(): VolumeModel {
 }
 
 function newFile(): FileModel {
-  return { coherency: EMPTY, revision: 0, sizeBytes: 0n, blocks: new Map() };
+  return { coherency: EMPTY, revision: 0, stampMax: 0, sizeBytes: 0n, blocks: new Map() };
 }

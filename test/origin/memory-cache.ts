@@ -120,6 +120,10 @@ export class MemoryCache implements BlockCache {
     return { kind: "miss" };
   }
 
+  getOrLease(): Promise<GetResult> {
+    return this.get();
+  }
+
   async put(): Promise<PutResult> {
     return { kind: "bypass", reason: "no-space" };
   }
