@@ -31,6 +31,7 @@ export interface Lease {
    * Stores what was fetched, as BlockCache.put, and ends the lease. Those who wait are served; if it can't be stored they
    * are told the reason and go to the origin themselves. Content that was removed or invalidated since the lease was given
    * is not stored (`stale`): it may have been fetched before that. After the end of its time it is stored all the same.
+   * A lease is used once: after a put or giveUp nothing more is stored by it (`stale`).
    * @throws {CacheError} E_ARGUMENT, E_CLOSED.
    */
   put(bytes: Uint8Array): Promise<PutResult>;

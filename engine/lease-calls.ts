@@ -57,6 +57,8 @@ class LocalLease implements Lease {
   readonly #parts: LeaseParts;
   readonly #life: Life;
   readonly #grant: Grant<ObjectState>;
+  /** It was put or given up. */
+  #used = false;
 
   constructor(parts: LeaseParts, life: Life, grant: Grant<ObjectState>) {
     this.#parts = parts;
@@ -77,6 +79,8 @@ class LocalLease implements Lease {
         `Cannot put a block of ${bytes.length} bytes: want 1 to ${SLOT_BYTES}`,
       );
     }
+    if (this.#used) return this.#parts.counters.bypass("stale");
+    this.#used = true;
     const result = refused === undefined ? await this.#store(bytes) : await this.#parts.refuse(refused);
     const { leases } = this.#life;
     // What is stale was fetched too early; whoever fetches next does better.
@@ -87,6 +91,7 @@ class LocalLease implements Lease {
 
   async giveUp(): Promise<void> {
     this.#parts.admit();
+    this.#used = true;
     this.#life.leases.end(this.#grant);
   }
 

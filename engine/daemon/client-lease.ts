@@ -29,23 +29,18 @@ export async function askForLease(
     replyBytesMax: lengthBytes,
     // Waiting for another's fetch is no sign of a daemon that hangs.
     deadlineMs: waitMs + deadlineMs,
+    waits: true,
     accept: (fields, payloadBytes) =>
       fields.raw("status") === "hit" ? (options.into ?? Buffer.allocUnsafe(payloadBytes)) : undefined,
   });
   if (answer.kind !== "reply") return { kind: "bypass", reason: bypassOf(answer) };
-  switch (answer.fields.raw("status")) {
-    case "hit":
-      return { kind: "hit", bytes: answer.payload };
-    case "miss":
-      return { kind: "miss" };
-    case "lease": {
-      const id = answer.fields.uint("lease", Number.MAX_SAFE_INTEGER);
-      const expiresMs = answer.fields.uint("expiresMs", Number.MAX_SAFE_INTEGER);
-      return { kind: "lease", lease: new RemoteLease(link, id, expiresMs) };
-    }
-    default:
-      return { kind: "bypass", reason: reasonOf(answer.fields, "reason") };
-  }
+  const status = answer.fields.raw("status");
+  if (status === "hit") return { kind: "hit", bytes: answer.payload };
+  if (status === "miss") return { kind: "miss" };
+  if (status !== "lease") return { kind: "bypass", reason: reasonOf(answer.fields, "reason") };
+  const id = answer.fields.uint("lease", Number.MAX_SAFE_INTEGER);
+  const expiresMs = answer.fields.uint("expiresMs", Number.MAX_SAFE_INTEGER);
+  return { kind: "lease", lease: new RemoteLease(link, id, expiresMs) };
 }
 
 /** Ends with its connection: then nothing is stored (`stale`), since it is not known what happened meanwhile. */

@@ -107,6 +107,7 @@ export class Link {
   }
 
   async #close(): Promise<void> {
+    for (const call of this.#calls) if (call.options.waits === true) call.settle({ kind: "closing" });
     if (this.#state === "up" && this.#calls.size > 0) {
       let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {

@@ -73,6 +73,7 @@ export function leaseTests(check: Check): void {
     const third = await asked(cache, tagOf(0));
     await lease.giveUp();
     await lease.giveUp();
+    assert.equal(await lease.put(bytesOf(0, 10)), STALE);
     const next = isLease(await second.later);
     await pause(20);
     assert.is(third.now, undefined);

@@ -30,8 +30,20 @@ import {
   checkWrite,
 } from "../../engine/daemon/arguments.js";
 import type { LeaseOptions, LeaseResult } from "../../engine/lease-api.js";
-import { type LeasedFile, getOrLease, memoryLeases } from "./memory-leases.js";
-import { FIXED_STATUS, addRange, inodeKey, obtain, piecesOf, volumeKey } from "./memory-parts.js";
+import { getOrLease, memoryLeases } from "./memory-leases.js";
+import {
+  FIXED_STATUS,
+  type FileModel,
+  type VolumeModel,
+  addRange,
+  inodeKey,
+  newFile,
+  newVolume,
+  obtain,
+  piecesOf,
+  settle,
+  volumeKey,
+} from "./memory-parts.js";
 
 export interface MemoryCacheOptions {
   /** Awaited before every operation, to be slow, to hang or to fail. */
@@ -40,19 +52,6 @@ export interface MemoryCacheOptions {
 
 const BLOCK_BYTES = BigInt(SLOT_BYTES);
 const EMPTY = Buffer.alloc(0);
-
-interface VolumeModel {
-  coherency: Buffer;
-  revision: number;
-  readonly files: Map<string, FileModel>;
-}
-
-interface FileModel extends LeasedFile {
-  coherency: Buffer;
-  revision: number;
-  sizeBytes: bigint;
-  readonly blocks: Map<number, Buffer>;
-}
 
 /** All content between two wipes. */
 type Life = Map<string, VolumeModel>;
@@ -392,23 +391,4 @@ class MemoryCookie implements CookieHandle {
     if (left <= 0n) return 0;
     return left < BigInt(lengthBytes) ? Number(left) : lengthBytes;
   }
-}
-
-function settle(
-  state: { coherency: Buffer },
-  known: boolean,
-  coherency: Uint8Array | undefined,
-): AcquireOutcome {
-  const before = state.coherency;
-  if (coherency !== undefined) state.coherency = Buffer.from(coherency);
-  if (!known) return "created";
-  return before.equals(state.coherency) ? "found" : "invalidated";
-}
-
-function newVolume(): VolumeModel {
-  return { coherency: EMPTY, revision: 0, files: new Map() };
-}
-
-function newFile(): FileModel {
-  return { coherency: EMPTY, revision: 0, stampMax: 0, sizeBytes: 0n, blocks: new Map() };
 }

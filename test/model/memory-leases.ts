@@ -1,6 +1,7 @@
 /** Fill leases of the model: its reads and puts, over the engine's table of who waits for whom. */
 import type { GetResult, PutResult, Tag } from "../../engine/api.js";
 import { type LeaseOptions, type LeaseResult, checkLeaseTimes } from "../../engine/lease-api.js";
+import { checkBlockPayload } from "../../engine/daemon/arguments.js";
 import { Leases } from "../../engine/leases.js";
 
 export interface LeasedFile {
@@ -43,19 +44,23 @@ export async function getOrLease(
       continue;
     }
     const { grant } = answer;
+    let used = false;
     const lease = {
       get expiresInMs() {
         return cache.leases.holds(grant) ? Math.max(0, grant.expiresAtMs - performance.now()) : 0;
       },
       put: async (bytes: Uint8Array): Promise<PutResult> => {
         cache.checkOpen();
-        const stale = grant.void || file.stampMax !== grant.stamp || cache.obtainFile(tag) !== file;
+        checkBlockPayload(bytes);
+        const stale = used || grant.void || file.stampMax !== grant.stamp || cache.obtainFile(tag) !== file;
+        used = true;
         const stored = stale ? ({ kind: "bypass", reason: "stale" } as const) : await cache.put(tag, bytes);
         cache.leases.end(grant);
         return stored;
       },
       giveUp: async () => {
         cache.checkOpen();
+        used = true;
         cache.leases.end(grant);
       },
     };

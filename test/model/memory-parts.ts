@@ -1,4 +1,6 @@
 /** What the model's cache is made of besides its maps: keys, ranges, and ranges cut at blocks. */
+import type { AcquireOutcome } from "../../engine/api.js";
+import type { LeasedFile } from "./memory-leases.js";
 import { SLOT_BYTES } from "../../index/core/layout.js";
 import { checkFsName, checkName } from "../../index/core/names.js";
 import type { NameBytes } from "../../index/core/names.js";
@@ -76,3 +78,37 @@ export const FIXED_STATUS = {
   bypassed: {},
   start: { kind: "new", action: "none", ms: 0.5 },
 } as const;
+
+const EMPTY = Buffer.alloc(0);
+
+export interface VolumeModel {
+  coherency: Buffer;
+  revision: number;
+  readonly files: Map<string, FileModel>;
+}
+
+export interface FileModel extends LeasedFile {
+  coherency: Buffer;
+  revision: number;
+  sizeBytes: bigint;
+  readonly blocks: Map<number, Buffer>;
+}
+
+export function settle(
+  state: { coherency: Buffer },
+  known: boolean,
+  coherency: Uint8Array | undefined,
+): AcquireOutcome {
+  const before = state.coherency;
+  if (coherency !== undefined) state.coherency = Buffer.from(coherency);
+  if (!known) return "created";
+  return before.equals(state.coherency) ? "found" : "invalidated";
+}
+
+export function newVolume(): VolumeModel {
+  return { coherency: EMPTY, revision: 0, files: new Map() };
+}
+
+export function newFile(): FileModel {
+  return { coherency: EMPTY, revision: 0, stampMax: 0, sizeBytes: 0n, blocks: new Map() };
+}
