@@ -29,6 +29,8 @@ export interface CallOptions {
   readonly accept?: (fields: Fields, payloadBytes: number) => Uint8Array | undefined;
   /** Instead of the client's own deadline. */
   readonly deadlineMs?: number;
+  /** Told of a reply, without its payload, that came after the call was answered. */
+  readonly onLate?: (fields: Fields) => void;
   /** It waits for somebody else, and a close does not wait for it. */
   readonly waits?: boolean;
   /** The connection, by its number, that the handle in the header belongs to. */

@@ -3,7 +3,9 @@ import type { Lease, LeaseOptions, LeaseResult, PutResult } from "../api.js";
 import { checkLeaseTimes } from "../lease-api.js";
 import { checkBlockPayload, checkSpan } from "./arguments.js";
 import { bypassOf, closedError, failureOf, reasonOf } from "./client-call.js";
+import type { Answer } from "./client-call.js";
 import type { Link } from "./client-link.js";
+import type { Fields } from "./fields.js";
 import type { Header } from "./headers.js";
 
 /** As LeasingCache.getOrLease; settled within the time to wait and the client's deadline on top of it. */
@@ -30,6 +32,9 @@ export async function askForLease(
     // Waiting for another's fetch is no sign of a daemon that hangs.
     deadlineMs: waitMs + deadlineMs,
     waits: true,
+    onLate: (fields) => {
+      if (fields.raw("status") === "lease") leaseIn(link, fields).abandon();
+    },
     accept: (fields, payloadBytes) =>
       fields.raw("status") === "hit" ? (options.into ?? Buffer.allocUnsafe(payloadBytes)) : undefined,
   });
@@ -38,9 +43,12 @@ export async function askForLease(
   if (status === "hit") return { kind: "hit", bytes: answer.payload };
   if (status === "miss") return { kind: "miss" };
   if (status !== "lease") return { kind: "bypass", reason: reasonOf(answer.fields, "reason") };
-  const id = answer.fields.uint("lease", Number.MAX_SAFE_INTEGER);
-  const expiresMs = answer.fields.uint("expiresMs", Number.MAX_SAFE_INTEGER);
-  return { kind: "lease", lease: new RemoteLease(link, id, expiresMs) };
+  return { kind: "lease", lease: leaseIn(link, answer.fields) };
+}
+
+function leaseIn(link: Link, fields: Fields): RemoteLease {
+  const id = fields.uint("lease", Number.MAX_SAFE_INTEGER);
+  return new RemoteLease(link, id, fields.uint("expiresMs", Number.MAX_SAFE_INTEGER));
 }
 
 /** Ends with its connection: then nothing is stored (`stale`), since it is not known what happened meanwhile. */
@@ -84,12 +92,21 @@ class RemoteLease implements Lease {
   async giveUp(): Promise<void> {
     if (this.#link.closed) throw closedError();
     if (this.#ended) return;
-    this.#ended = true;
-    const answer = await this.#link.call({ header: this.#header("leaseGiveUp"), ...this.#place });
+    const answer = await this.#callGiveUp();
     // Without an answer the daemon ends it all the same, when its time or its connection is over.
     if (answer.kind === "error" && answer.error.code !== "E_NOT_FOUND") {
       throw failureOf(answer, "give a lease up");
     }
+  }
+
+  /** Its caller was told long since to go on; what becomes of this is of no use to anybody. */
+  abandon(): void {
+    void this.#callGiveUp(); // a call never rejects
+  }
+
+  #callGiveUp(): Promise<Answer> {
+    this.#ended = true;
+    return this.#link.call({ header: this.#header("leaseGiveUp"), ...this.#place });
   }
 
   get #place(): { generation: number } {
