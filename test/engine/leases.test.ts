@@ -9,6 +9,7 @@ import {
   expectHit,
   openAt,
   pause,
+  randomOf,
   store,
   tagOf,
   until,
@@ -100,6 +101,42 @@ table("a raised stamp passes on the leases of its files and no others", async ()
   leases.invalidated();
   assert.equal(leases.holds(second), true, "it was given with the new stamp");
   leases.endAll();
+});
+
+table("whatever happens, a block has one holder at a time, and everybody is answered", async () => {
+  const seed = Math.floor(Math.random() * 2 ** 32);
+  const random = randomOf(seed);
+  const { leases, file } = begin({ leasesMax: 5, waitersMax: 8 });
+  const files = [file(), file()];
+  const grants: Grant<File>[] = [];
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+  const answers: Array<Promise<void>> = [];
+  for (let step = 0; step < 3000; step += 1) {
+    const [one, block] = [pick(files), Math.floor(random() * 4)];
+    const what = random();
+    if (what < 0.5) {
+      const times = { leaseMs: 1 + random() * 20, waitMs: random() * 20 };
+      const answer = Promise.resolve(leases.take(one, block, times));
+      answers.push(answer.then((settled) => void (settled.kind === "lease" && grants.push(settled.grant))));
+    } else if (what < 0.7 && grants.length > 0) leases.end(pick(grants));
+    else if (what < 0.8 && grants.length > 0) leases.fail(pick(grants), "no-space");
+    else if (what < 0.86) leases.stored(one, block);
+    else if (what < 0.92) leases.removed(one, block);
+    else if (what < 0.96) {
+      one.stampMax += 1;
+      leases.invalidated();
+    } else await pause(1);
+    const held = grants.filter((grant) => leases.holds(grant));
+    const names = held.map((grant) => `${files.indexOf(grant.file)} ${grant.block}`);
+    assert.equal(new Set(names).size, names.length, `seed ${seed}`);
+    assert.ok(leases.counts.held <= 5 && held.every((grant) => !grant.void), `seed ${seed}`);
+    assert.ok(held.every((grant) => grant.stamp === grant.file.stampMax), `seed ${seed}`);
+    for (const each of files) assert.ok(each.users === 0 || each.users === 1, `seed ${seed}`);
+  }
+  leases.endAll();
+  await Promise.all(answers);
+  assert.deepEqual({ ...leases.counts, given: 0 }, { held: 0, waiting: 0, given: 0 }, `seed ${seed}`);
+  assert.deepEqual([files[0]?.users, files[1]?.users], [0, 0], `seed ${seed}`);
 });
 
 table.run();
