@@ -17,6 +17,8 @@ export interface LeaseOptions extends GetOptions {
   readonly leaseMs?: number;
   /** How long to wait while somebody else fetches: 0 to LEASE_WAIT_MS_MAX, LEASE_WAIT_MS unless given. */
   readonly waitMs?: number;
+  /** Asked before each wait, in the process that has the cache; where it says no the answer is a plain miss. */
+  readonly mayWait?: () => boolean;
 }
 
 /**
@@ -54,6 +56,7 @@ export interface LeasingCache {
 export interface LeaseTimes {
   readonly leaseMs: number;
   readonly waitMs: number;
+  readonly mayWait?: (() => boolean) | undefined;
 }
 
 /** The times that a caller asks for. @throws {CacheError} E_ARGUMENT. */

@@ -27,6 +27,7 @@ export interface LeaseParts {
 /** As LeasingCache.getOrLease. */
 export async function getOrLease(parts: LeaseParts, tag: Tag, options: LeaseOptions): Promise<LeaseResult> {
   const { blocks, counters, now } = parts;
+  const { mayWait } = options;
   let refused = parts.admit();
   const block = checkBlock(tag.block);
   const span = checkSpan(options);
@@ -42,7 +43,9 @@ export async function getOrLease(parts: LeaseParts, tag: Tag, options: LeaseOpti
     if (result.kind !== "miss") return result;
     // Nothing may come between the look that misses and the lease; a read that had to wait is followed by one more look.
     const isLate = found instanceof Promise && (looks === 1 || life !== blocks.life);
-    const answer = isLate ? AGAIN : await life.leases.take(file, block, { leaseMs, waitMs: untilMs - now() });
+    const answer = isLate
+      ? AGAIN
+      : await life.leases.take(file, block, { leaseMs, waitMs: untilMs - now(), mayWait });
     if (answer.kind === "lease") {
       return { kind: "lease", lease: new LocalLease(parts, life, answer.grant) };
     }

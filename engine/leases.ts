@@ -83,6 +83,7 @@ export class Leases<File extends Stamped> {
       return { kind: "lease", grant: this.#begin(file, block, times.leaseMs) };
     }
     if (times.waitMs <= 0 || pending.waiters.size >= this.#waitersMax) return MISS;
+    if (times.mayWait?.() === false) return MISS;
     return new Promise((resolve) => {
       // It keeps the process alive, as any call under way does.
       const timer = setTimeout(() => this.#answer(pending, waiter, MISS), times.waitMs);

@@ -19,7 +19,7 @@ const lease: Operation = {
     const leaseMs = fields.has("leaseMs") ? { leaseMs: fields.uint("leaseMs", LEASE_MS_MAX) } : {};
     const waitMs = fields.has("waitMs") ? { waitMs: fields.uint("waitMs", LEASE_WAIT_MS_MAX) } : {};
     const answer = await leases.ask((mayWait) =>
-      cache.getOrLease(tag, { ...range, ...leaseMs, ...(mayWait ? waitMs : { waitMs: 0 }) }),
+      cache.getOrLease(tag, { ...range, ...leaseMs, ...waitMs, mayWait }),
     );
     switch (answer.kind) {
       case "hit":

@@ -22,8 +22,7 @@ export class LeaseTable {
   readonly #waits: WaitCount;
   readonly #log: Logger;
   readonly #leases = new Map<number, Lease>();
-  /** Requests for a lease under way. Most are answered at once, but any may have to wait. */
-  #asking = 0;
+  #waiting = 0;
   #last = 0;
   #closed = false;
   /** Ends what is being asked for. */
@@ -40,15 +39,20 @@ export class LeaseTable {
   }
 
   /**
-   * Runs `ask`, which may wait for long unless it is told not to, and gives the lease that comes of it a number. A table
-   * that is full is a plain miss, and `ask` may not wait where too many do.
+   * Runs `ask`, which has to ask before it waits, and gives the lease that comes of it a number. Where the table is full, or too
+   * many wait, the answer is a plain miss.
    */
-  async ask(ask: (mayWait: boolean) => Promise<LeaseResult>): Promise<TableAnswer> {
-    const mayWait = this.#asking < this.#limits.waitsPerConnection && this.#waits.value < this.#waits.max;
-    if (mayWait) this.#count(1);
-    const asked = ask(mayWait).finally(() => {
-      if (mayWait) this.#count(-1);
-    });
+  async ask(ask: (mayWait: () => boolean) => Promise<LeaseResult>): Promise<TableAnswer> {
+    let counted = 0;
+    const mayWait = (): boolean => {
+      if (counted > 0) return true;
+      if (this.#waiting >= this.#limits.waitsPerConnection || this.#waits.value >= this.#waits.max)
+        return false;
+      counted = 1;
+      this.#count(1);
+      return true;
+    };
+    const asked = ask(mayWait).finally(() => this.#count(-counted));
     const answer = await this.#unlessClosed(asked);
     if (answer === CLOSING) {
       // Nobody is left to fetch. What it fails with concerns nobody either.
@@ -113,7 +117,7 @@ export class LeaseTable {
   }
 
   #count(requests: number): void {
-    this.#asking += requests;
+    this.#waiting += requests;
     this.#waits.value += requests;
   }
 }

@@ -74,6 +74,8 @@ lease("beyond the requests that may wait nobody waits, and others are served mea
     await until(async () => (await holder.status()).leases.waiting === 3);
     assert.equal(await two.getOrLease(tag(0)), { kind: "miss" });
     assert.equal(await two.put(tag(9), BYTES), { kind: "stored" });
+    const free = Array.from({ length: 40 }, (_, index) => two.getOrLease(tag(100 + index)));
+    for (const each of free) await held(await each).giveUp();
     await mine.put(BYTES);
     for (const each of [...waiting, third]) assert.is((await each).kind, "hit");
     await Promise.all([holder.close(), one.close(), two.close()]);

@@ -130,7 +130,10 @@ table("whatever happens, a block has one holder at a time, and everybody is answ
     const names = held.map((grant) => `${files.indexOf(grant.file)} ${grant.block}`);
     assert.equal(new Set(names).size, names.length, `seed ${seed}`);
     assert.ok(leases.counts.held <= 5 && held.every((grant) => !grant.void), `seed ${seed}`);
-    assert.ok(held.every((grant) => grant.stamp === grant.file.stampMax), `seed ${seed}`);
+    assert.ok(
+      held.every((grant) => grant.stamp === grant.file.stampMax),
+      `seed ${seed}`,
+    );
     for (const each of files) assert.ok(each.users === 0 || each.users === 1, `seed ${seed}`);
   }
   leases.endAll();

@@ -37,7 +37,11 @@ export async function getOrLease(
     const result = cache.read(tag, options);
     if (result.kind !== "miss") return result;
     const file = cache.obtainFile(tag);
-    const answer = await cache.leases.take(file, tag.block, { leaseMs, waitMs: untilMs - performance.now() });
+    const answer = await cache.leases.take(file, tag.block, {
+      mayWait: options.mayWait,
+      leaseMs,
+      waitMs: untilMs - performance.now(),
+    });
     if (answer.kind === "miss" || answer.kind === "bypass") return answer;
     if (answer.kind === "again") {
       cache.uncountMiss();
