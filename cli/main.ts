@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** Entry of the command line: reads it, runs one command, and turns what was thrown into a line and an exit status. */
 import { CommanderError } from "commander";
 import { EXIT, exitStatusOf, lineOf } from "./exit-codes.js";

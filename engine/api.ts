@@ -7,9 +7,13 @@
  * thrown as CacheError.
  */
 import type { NameBytes } from "../index/core/names.js";
+import type { HealthStatus } from "./drive-health.js";
+import type { LeasingCache } from "./lease-api.js";
 import type { LimitOptions, Limits } from "./limits.js";
 
 export type { NameBytes } from "../index/core/names.js";
+export type { HealthStatus } from "./drive-health.js";
+export type { Lease, LeaseOptions, LeaseResult, LeasingCache } from "./lease-api.js";
 export type { LimitOptions, Limits, ShareRule } from "./limits.js";
 
 /** Names one block: `block` is the 0-based number of a 256 KiB block, below 2^45. */
@@ -26,6 +30,7 @@ export interface Tag {
  * - `drive-full`: the drive has too little room or too few inodes left;
  * - `index-full`: the index has used up its share of the capacity;
  * - `io-error`: the drive failed;
+ * - `drive-sick`: it failed several times within seconds, and is left alone until it answers well again;
  * - `stale`: the content was invalidated while it was being stored, or belongs to another version than the handle;
  * - `overload`: a queue is at its limit;
  * - `closing`: the cache is being closed or wiped;
@@ -37,6 +42,7 @@ export type BypassReason =
   | "drive-full"
   | "index-full"
   | "io-error"
+  | "drive-sick"
   | "stale"
   | "overload"
   | "closing"
@@ -234,7 +240,11 @@ export interface CacheStatus {
   /** What is to be kept ready for writers at their present rate. */
   readonly headroom: { readonly slots: number; readonly bytes: number };
   readonly drive: DriveStatus;
+  /** Whether the drive is fit to be used, and the numbers by which that is told. */
+  readonly health: HealthStatus;
   readonly shares: readonly ShareStatus[];
+  /** Fill leases that are out, callers that wait for one of them, and how many were given since the start or the last wipe. */
+  readonly leases: { readonly held: number; readonly waiting: number; readonly given: number };
   readonly hits: number;
   readonly misses: number;
   readonly puts: number;
@@ -246,7 +256,7 @@ export interface CacheStatus {
   readonly start: StartReport;
 }
 
-export interface BlockCache {
+export interface BlockCache extends LeasingCache {
   /**
    * Reads a block, or a range of it; a hit refreshes its recency. Every byte returned was checked against the checksum
    * that was stored with it.

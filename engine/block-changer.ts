@@ -224,7 +224,7 @@ export class BlockChanger {
     added: Pages,
     { bytes, atBytes }: { bytes: Buffer; atBytes: number },
   ): Promise<ChangeAnswer | undefined> {
-    const { files, writeBack, hot, drive, counters, log } = this.#parts;
+    const { files, writeBack, hot, drive, health, counters, log } = this.#parts;
     const { room } = this.#blocks.life;
     room.startReading(old.slot); // nobody else gets the slot meanwhile
     try {
@@ -237,6 +237,7 @@ export class BlockChanger {
       return undefined;
     } catch (error) {
       const errno = errnoOf((error as CacheError).cause) ?? "";
+      health.noteError(old.slot, error);
       log("warn", "a slot could not be written", { error: String(error) });
       if (errno === "ENOSPC" || errno === "EDQUOT") {
         drive.noteFull();

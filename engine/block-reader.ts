@@ -223,7 +223,8 @@ export class BlockReader {
   }
 
   #trouble({ object, block, entry }: KnownBlock, error: unknown): BypassReason {
-    const { counters, log } = this.#parts;
+    const { counters, health, log } = this.#parts;
+    health.noteError(entry.slot, error);
     const errno = errnoOf((error as CacheError).cause);
     log("warn", "a slot could not be read", { error: String(error) });
     if (this.#blocks.stands(object, block, entry) && !SCARCE_ERRNOS.has(errno ?? "")) {

@@ -129,11 +129,12 @@ export class BlockWriter {
 
   /** @returns the slot, or why it could not be written; the reservation is then given up. */
   async #write(reservation: Reservation, bytes: Buffer): Promise<number | "drive-full" | "io-error"> {
-    const { files, writeBack, hot, drive, log } = this.#parts;
+    const { files, writeBack, hot, drive, health, log } = this.#parts;
     const { slot, create } = reservation;
     try {
       await files.write(slot, bytes, create);
     } catch (error) {
+      health.noteError(slot, error);
       const errno = errnoOf((error as CacheError).cause) ?? "";
       const full = FULL_ERRNOS.has(errno);
       if (full) drive.noteFull();

@@ -14,6 +14,8 @@ import type { Counters } from "./counters.js";
 import type { Drive } from "./cull/drive.js";
 import type { Ranking } from "./cull/ranking.js";
 import type { Room } from "./cull/room.js";
+import type { DriveHealth } from "./drive-health.js";
+import type { Leases } from "./leases.js";
 import type { LogFunction } from "./log.js";
 import type { Objects } from "./objects.js";
 import type { ObjectState } from "./object-states.js";
@@ -30,6 +32,7 @@ export interface Life {
   readonly objects: Objects;
   readonly room: Room;
   readonly ranking: Ranking;
+  readonly leases: Leases<ObjectState>;
   readonly epoch: number;
 }
 
@@ -39,6 +42,7 @@ export interface BlockParts {
   readonly writeBack: WriteBack;
   readonly hot: HotSlots;
   readonly drive: Drive;
+  readonly health: DriveHealth;
   readonly checksummer: Checksummer;
   readonly counters: Counters;
   readonly log: LogFunction;
@@ -116,13 +120,16 @@ export class Blocks {
    * Stores a part of a block, or that it is zero if there are no bytes. Pages that it covers in part and that are not here
    * are left out, unless the rest of them lies past `endBytes`, where the block ends.
    */
-  write(
+  async write(
     object: ObjectState,
     block: number,
     part: { readonly span: Span; readonly bytes?: Buffer },
     endBytes: number,
   ): Promise<ChangeAnswer> {
-    return this.#changer.write(object, block, part, endBytes);
+    const { leases } = this.#life;
+    const answer = await this.#changer.write(object, block, part, endBytes);
+    if (answer.kind === "done" && answer.stored !== undefined) leases.stored(object, block);
+    return answer;
   }
 
   /** From the moment this resolves nothing past `endBytes` is in the block. */
@@ -136,13 +143,17 @@ export class Blocks {
   }
 
   /** Stores a whole block of 1 to 256 KiB. */
-  store(object: ObjectState, block: number, bytes: Buffer): Promise<PutResult> {
-    return this.#writer.store(object, block, bytes);
+  async store(object: ObjectState, block: number, bytes: Buffer): Promise<PutResult> {
+    const { leases } = this.#life;
+    const result = await this.#writer.store(object, block, bytes);
+    if (result.kind === "stored") leases.stored(object, block);
+    return result;
   }
 
   /** Drops a block, and keeps what is being stored under it from being published; resolves after its commit. */
   async remove(object: ObjectState, block: number): Promise<boolean> {
     if (object.fills.size > 0) object.raiseFloor(block, this.#parts.takeSequence());
+    this.#life.leases.removed(object, block);
     const entry = this.current(object, block);
     if (entry === undefined) return false;
     this.drop(object.id, block, entry);

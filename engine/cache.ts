@@ -25,6 +25,14 @@ export { CacheError, type CacheErrorCode, ERROR_CODES, isCacheError } from "../i
 export { BLOCK_NUMBERS_MAX, SLOT_BYTES } from "../index/core/layout.js";
 export { nameText, parseNameText } from "../index/core/names.js";
 export { driveSpace, type DriveSpace } from "./cull/drive.js";
+export {
+  LEASES_MAX,
+  LEASE_MS,
+  LEASE_MS_MAX,
+  LEASE_WAITERS_MAX,
+  LEASE_WAIT_MS,
+  LEASE_WAIT_MS_MAX,
+} from "./lease-api.js";
 export { CAPACITY_BYTES_MIN, SLOTS_MIN, defaultCapacity, limitsOf } from "./limits.js";
 export type { LogFunction, LogLevel } from "./log.js";
 export { VERSION } from "./version.js";

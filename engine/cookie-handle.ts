@@ -159,6 +159,7 @@ export class LocalCookie implements CookieHandle {
     if (kept !== undefined) this.#state.coherency = kept;
     if (options.retire === true) {
       this.#state.stamp = this.#parts.takeSequence();
+      this.#life.leases.invalidated();
       if (this.#state.recorded)
         this.#life.objects.removeRecord({ volumeId: this.#state.volume.id, inode: this.#state.inode });
       this.#parts.housekeeper.reclaimObject(this.#state.id, this.#state.stamp);
@@ -207,6 +208,7 @@ export class LocalCookie implements CookieHandle {
 
   #raiseStamp(): void {
     this.#state.stamp = this.#parts.takeSequence();
+    this.#life.leases.invalidated();
     if (!this.#state.recorded) return; // nothing of it is stored
     this.#life.objects.record(this.#state);
     this.#parts.housekeeper.reclaimObject(this.#state.id, this.#state.stamp);

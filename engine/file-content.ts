@@ -97,13 +97,15 @@ export async function forgetRange(
   if (lengthBytes === 0n) return;
   state.invalidations += 1;
   const endBytes = offsetBytes + lengthBytes;
+  const firstTouched = Number(offsetBytes / BLOCK_BYTES);
+  const endTouched = Number((endBytes + BLOCK_BYTES - 1n) / BLOCK_BYTES);
+  parts.blocks.life.leases.removedRange(state, firstTouched, endTouched);
   const firstWhole = Number((offsetBytes + BLOCK_BYTES - 1n) / BLOCK_BYTES);
   // Past the end of the file there is nothing to spare.
   const endWhole = endBytes >= state.sizeBytes ? BLOCK_NUMBERS_MAX : Number(endBytes / BLOCK_BYTES);
   if (firstWhole < endWhole) stampBlocks(parts, state, firstWhole, endWhole);
-  const head = Number(offsetBytes / BLOCK_BYTES);
   const edges = new Set<number>();
-  if (head < firstWhole) edges.add(head);
+  if (firstTouched < firstWhole) edges.add(firstTouched);
   if (endWhole >= firstWhole && BigInt(endWhole) * BLOCK_BYTES < endBytes) edges.add(endWhole);
   await Promise.all(
     [...edges].map(async (block) => {
@@ -121,6 +123,7 @@ export async function cutContent(parts: ContentParts, state: ObjectState, sizeBy
   state.invalidations += 1;
   const firstWhole = Number((sizeBytes + BLOCK_BYTES - 1n) / BLOCK_BYTES);
   state.sizeBytes = sizeBytes;
+  parts.blocks.life.leases.removedRange(state, Number(sizeBytes / BLOCK_BYTES), BLOCK_NUMBERS_MAX);
   stampBlocks(parts, state, firstWhole, BLOCK_NUMBERS_MAX);
   const within = Number(sizeBytes % BLOCK_BYTES);
   if (within > 0) await parts.blocks.cut(state, Number(sizeBytes / BLOCK_BYTES), within);

@@ -30,6 +30,7 @@ export async function invalidate(parts: ContentParts, target: InvalidateTarget):
     } else await forgetRange(parts, state, range);
     if (state.recorded) objects.record(state);
   }
+  parts.blocks.life.leases.invalidated();
   await index.committed();
 }
 

@@ -18,6 +18,8 @@ import type {
   VolumeHandle,
 } from "./api.js";
 import { driveSpace } from "./cull/drive.js";
+import type { LeaseOptions, LeaseResult } from "./lease-api.js";
+import { getOrLease } from "./lease-calls.js";
 import type { GivenBack } from "./cull/give-back.js";
 import { invalidate } from "./invalidate.js";
 import { type LimitOptions, type Limits, checkFits, limitsOf } from "./limits.js";
@@ -69,6 +71,18 @@ export class LocalCache implements OwnedCache {
       return MISS;
     }
     return this.#session.blocks.read(object, block, span, options.into && nameBuffer(options.into));
+  }
+
+  getOrLease(tag: Tag, options: LeaseOptions = {}): Promise<LeaseResult> {
+    const parts = {
+      blocks: this.#session.blocks,
+      counters: this.#session.counters,
+      now: this.#session.options.now,
+      admit: () => this.#admit(),
+      refuse: (reason: BypassReason) => this.#refuse(reason),
+      closing: () => this.#closing !== undefined,
+    };
+    return getOrLease(parts, tag, options);
   }
 
   async put(tag: Tag, bytes: Uint8Array): Promise<PutResult> {
@@ -168,16 +182,20 @@ export class LocalCache implements OwnedCache {
   wipe(): Promise<void> {
     return this.#betweenWipes(() => {
       this.#mode = "wiping";
+      const { life } = this.#session.blocks;
       this.#wiping = this.#session.wipe().finally(() => {
         this.#wiping = undefined;
         if (this.#mode === "wiping") this.#mode = "running";
+        if (life !== this.#session.blocks.life) life.leases.endAll();
       });
       return this.#wiping;
     });
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    if (this.#closing !== undefined) return this.#closing;
+    this.#closing = this.#close();
+    this.#session.blocks.life.leases.endAll();
     return this.#closing;
   }
 
@@ -191,6 +209,7 @@ export class LocalCache implements OwnedCache {
       life: this.#session.blocks.life,
       limits: this.#session.limits,
       drive: this.#session.drive.status(),
+      health: this.#session.health.status(),
       indexBytes: this.#session.gauge.fileBytes(),
       table: this.#session.table,
       counters: this.#session.counters,
@@ -204,7 +223,8 @@ export class LocalCache implements OwnedCache {
 
   #admit(): BypassReason | undefined {
     this.#checkOpen();
-    return this.#mode === "running" ? undefined : "closing";
+    if (this.#mode !== "running") return "closing";
+    return this.#session.health.sick ? "drive-sick" : undefined;
   }
 
   /** Runs `body` at once, or after the wipe that is under way; no wipe and no close comes in between. */

@@ -18,14 +18,18 @@ import { Room } from "./cull/room.js";
 import { NO_SHARE, Shares } from "./cull/shares.js";
 import type { GivenBack } from "./cull/give-back.js";
 import { descriptorsMax } from "./descriptors.js";
+import { DriveHealth } from "./drive-health.js";
 import { Housekeeper } from "./housekeeper.js";
 import { IndexGauge } from "./index-gauge.js";
+import { Leases } from "./leases.js";
 import type { Limits, Standing } from "./limits.js";
 import type { LogFunction } from "./log.js";
+import type { ObjectState } from "./object-states.js";
 import { Objects } from "./objects.js";
 import { Checksummer } from "./slots/checksums.js";
 import { HotSlots } from "./slots/hot.js";
 import type { SlotIo } from "./slots/io.js";
+import { probeDrive } from "./slots/probe.js";
 import { SlotFiles } from "./slots/slot-files.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
 import { WriteBack } from "./slots/write-back.js";
@@ -54,6 +58,7 @@ export class Session {
   readonly #files: SlotFiles;
   readonly #writeBack: WriteBack;
   readonly drive: Drive;
+  readonly health: DriveHealth;
   #discovery: Discovery;
   #nextSequence: number;
   #removing: Promise<void>;
@@ -70,11 +75,14 @@ export class Session {
       ...(io && { io }),
     });
     if (this.table.countOf(STATE.unknown) > 0) this.#files.noteEarlierNames(this.table.numbers);
-    const onError = (slot: number, error: CacheError) =>
+    this.health = new DriveHealth({ now, log, probe: () => probeDrive(state.paths.probe, io) });
+    const onError = (slot: number, error: CacheError) => {
+      this.health.noteError(slot, error);
       log("error", "the drive failed to keep a slot; this session will not end clean", {
         slot,
         error: String(error),
       });
+    };
     this.#writeBack = new WriteBack({ files: this.#files, now, onError });
     this.drive = new Drive({
       space: driveSpace(state.paths.directory),
@@ -99,6 +107,7 @@ export class Session {
         files: this.#files,
         writeBack: this.#writeBack,
         drive: this.drive,
+        health: this.health,
         counters: this.counters,
         hot,
         checksummer,
@@ -213,6 +222,7 @@ export class Session {
       throw new CacheError("E_IO", `Cannot wipe: ${messageOf(error)}`, { cause: error });
     } finally {
       this.housekeeper.resume();
+      this.health.resume();
       this.#discovery = this.#newDiscovery();
       this.#discovery.start();
     }
@@ -266,6 +276,7 @@ export class Session {
       this.housekeeper.stop(),
       this.blocks.life.room.close(),
       this.#discovery.stop(),
+      this.health.stop(),
     ])
       .then(() => this.blocks.idle())
       .then(() => true);
@@ -312,7 +323,12 @@ export class Session {
       },
       onTrouble: this.#onTrouble,
     });
-    return { index, objects, room, ranking, epoch };
+    const leases = new Leases<ObjectState>({
+      now: this.options.now,
+      hold: (file) => objects.hold(file),
+      letGo: (file) => objects.letGo(file),
+    });
+    return { index, objects, room, ranking, leases, epoch };
   }
 
   #newDiscovery(): Discovery {

@@ -1,6 +1,6 @@
 /** What a cache says of itself. */
 import { PAGE_BYTES } from "../index/core/layout.js";
-import type { CacheStatus, DriveStatus, StartReport } from "./api.js";
+import type { CacheStatus, DriveStatus, HealthStatus, StartReport } from "./api.js";
 import type { Life } from "./blocks.js";
 import type { Counters } from "./counters.js";
 import type { Limits } from "./limits.js";
@@ -15,6 +15,7 @@ export interface StatusParts {
   readonly life: Life;
   readonly limits: Limits;
   readonly drive: DriveStatus;
+  readonly health: HealthStatus;
   readonly indexBytes: number;
   readonly table: SlotTable;
   readonly counters: Counters;
@@ -49,7 +50,9 @@ export function statusOf(parts: StatusParts): CacheStatus {
     slotsMax: limits.slotsMax,
     headroom: { slots: headroom.slots, bytes: headroom.pages * PAGE_BYTES },
     drive: parts.drive,
+    health: parts.health,
     shares: life.ranking.shares.status(),
+    leases: life.leases.counts,
     hits: counters.hits,
     misses: counters.misses,
     puts: counters.puts,

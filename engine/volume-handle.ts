@@ -128,6 +128,7 @@ export class LocalVolume implements VolumeHandle {
 
   #raiseStamp(): void {
     this.#state.stamp = this.#parts.takeSequence();
+    this.#life.leases.invalidated();
     if (!this.#state.recorded) return; // nothing of it is stored
     this.#life.objects.recordVolume(this.#state);
     this.#parts.housekeeper.reclaimVolume(this.#state.id, this.#state.stamp);

@@ -17,6 +17,7 @@ import { createLogger, isJournald } from "../log.js";
 import { addServeOptions, givenOf } from "../settings.js";
 import type { ReloadRequests, StopRequests } from "../signals.js";
 import { listenForReload, listenForStop } from "../signals.js";
+import { warnOfFewThreads } from "../threads.js";
 import { version } from "../version.js";
 
 /** How long requests under way may take at a stop. */
@@ -70,6 +71,7 @@ async function serve(command: Command): Promise<number> {
   });
   early.log = log;
   guard(log);
+  warnOfFewThreads(log);
   const cache = await openCache({
     directory,
     onUnclean: "wipe",

@@ -54,6 +54,7 @@ export function statusFields(status: CacheStatus): [string, string][] {
     ],
     ["headroom", headroomText(status)],
     ["drive", driveText(status)],
+    ["health", healthText(status)],
     ...status.shares.map((rule, index): [string, string] => [index === 0 ? "shares" : "", shareText(rule)]),
     ["requests", `${formatCount(status.hits)} hits, ${formatCount(status.misses)} misses${ratio}`],
     [
@@ -83,6 +84,15 @@ function shareText({ fs, volume, minBytes, maxBytes, usedBytes }: ShareStatus): 
   const least = minBytes === undefined ? "" : `, at least ${formatBytes(minBytes)}`;
   const most = maxBytes === undefined ? "" : `, at most ${formatBytes(maxBytes)}`;
   return `${shown}: ${formatBytes(usedBytes)} used${least}${most}`;
+}
+
+function healthText({ health }: CacheStatus): string {
+  const rule = `${health.slotsMax} slots within ${health.windowMs / 1000} s make it sick`;
+  if (health.state === "ok") return `ok, ${formatCount(health.errors)} errors of the drive (${rule})`;
+  return (
+    `sick: everything is bypassed; ${health.probesGood} of ${health.probesWanted} good probes, ` +
+    `one every ${health.probeEveryMs / 1000} s`
+  );
 }
 
 function startText({ start }: CacheStatus): string {

@@ -13,6 +13,7 @@ export interface CachePaths {
   readonly index: string;
   readonly slots: string;
   readonly checkpoint: string;
+  readonly probe: string;
   readonly state: string;
   /** The same if it does not lie inside the directory. */
   readonly elsewhere: string | undefined;
@@ -49,6 +50,7 @@ export function cachePaths(directory: string, stateDirectory?: string): CachePat
     index: path.join(root, "index"),
     slots: path.join(root, "slots"),
     checkpoint: path.join(root, "checkpoint"),
+    probe: path.join(root, "probe"),
     state,
     elsewhere: state === path.join(root, "ledger") ? undefined : state,
     stateLock: path.join(state, "lock"),

@@ -29,6 +29,10 @@ export interface CallOptions {
   readonly accept?: (fields: Fields, payloadBytes: number) => Uint8Array | undefined;
   /** Instead of the client's own deadline. */
   readonly deadlineMs?: number;
+  /** Told of a reply, without its payload, that came after the call was answered. */
+  readonly onLate?: (fields: Fields) => void;
+  /** It waits for somebody else, and a close does not wait for it. */
+  readonly waits?: boolean;
   /** The connection, by its number, that the handle in the header belongs to. */
   readonly generation?: number;
 }
@@ -70,6 +74,7 @@ const REASONS: ReadonlySet<string> = new Set<BypassReason>([
   "drive-full",
   "index-full",
   "io-error",
+  "drive-sick",
   "stale",
   "overload",
   "closing",

@@ -208,6 +208,7 @@ export class Channel {
     this.#receiving = undefined;
     if (received !== undefined) {
       const { call, fields, payload, error } = received;
+      if (call.settled && error === undefined) call.options.onLate?.(fields);
       call.settle(error === undefined ? { kind: "reply", fields, payload } : { kind: "error", error });
     }
     this.events.onReply();

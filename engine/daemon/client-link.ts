@@ -84,7 +84,10 @@ export class Link {
   /** Never rejects, and is settled within the deadline. */
   call(options: CallOptions): Promise<Answer> {
     const refusal = this.#refusal(options);
-    if (refusal !== undefined) return Promise.resolve({ kind: refusal });
+    // Not in the same turn: whoever asks again and again must not keep the daemon's answers and all timers from their turn.
+    if (refusal !== undefined) {
+      return new Promise((resolve) => setImmediate(resolve, { kind: refusal }));
+    }
     return new Promise((resolve) => {
       const deadlineAtMs = performance.now() + (options.deadlineMs ?? this.#options.deadlineMs);
       const call = new Call(options, deadlineAtMs, (answer) => {
@@ -107,6 +110,7 @@ export class Link {
   }
 
   async #close(): Promise<void> {
+    for (const call of this.#calls) if (call.options.waits === true) call.settle({ kind: "closing" });
     if (this.#state === "up" && this.#calls.size > 0) {
       let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {

@@ -9,6 +9,8 @@ import type {
   GetOptions,
   GetResult,
   InvalidateTarget,
+  LeaseOptions,
+  LeaseResult,
   NameBytes,
   PutResult,
   Tag,
@@ -23,6 +25,7 @@ import {
 } from "./arguments.js";
 import { bypassOf, closedError, failureOf, reasonOf } from "./client-call.js";
 import type { CallOptions } from "./client-call.js";
+import { askForLease } from "./client-lease.js";
 import { RemoteVolume } from "./client-handles.js";
 import { openLink } from "./client-link.js";
 import type { Link } from "./client-link.js";
@@ -130,6 +133,10 @@ class Client implements CacheClient {
     return status === "miss"
       ? { kind: "miss" }
       : { kind: "bypass", reason: reasonOf(answer.fields, "reason") };
+  }
+
+  getOrLease(tag: Tag, options?: LeaseOptions): Promise<LeaseResult> {
+    return askForLease(this.#link, this.#deadlineMs, () => tagHeader(tag), options);
   }
 
   async put(tag: Tag, bytes: Uint8Array): Promise<PutResult> {

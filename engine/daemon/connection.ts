@@ -9,6 +9,8 @@ import type { HandleCount } from "./handles.js";
 import { decodeHeader, encodeHeader } from "./headers.js";
 import type { Header, HeaderValue } from "./headers.js";
 import { checkHello, helloReply } from "./hello.js";
+import { LeaseTable } from "./lease-table.js";
+import type { WaitCount } from "./lease-table.js";
 import { LINGER_MS, REQUEST_BYTES } from "./limits.js";
 import type { ServerLimits } from "./limits.js";
 import type { Logger } from "./logger.js";
@@ -25,6 +27,7 @@ export interface ConnectionContext extends OperationServices {
   /** Bytes of requests and replies under way in all connections. */
   readonly inFlight: { bytes: number; requests: number };
   readonly handles: HandleCount;
+  readonly waits: WaitCount;
   /** Milliseconds between two calls of tick(). */
   readonly tickMs: number;
   readonly onClosed: (connection: Connection) => void;
@@ -47,6 +50,7 @@ export class Connection {
   readonly #socket: Socket;
   readonly #parser: FrameParser;
   readonly #handles: HandleTable;
+  readonly #leases: LeaseTable;
   readonly #replies: ReplyWriter;
   #receiving: Job | undefined;
   #greeted = false;
@@ -66,6 +70,7 @@ export class Connection {
     this.#context = context;
     this.#socket = socket;
     this.#handles = new HandleTable(context.limits.handlesPerConnection, context.handles);
+    this.#leases = new LeaseTable(context.limits, context.waits, context.log);
     this.#replies = new ReplyWriter(socket, context.pool);
     this.#parser = new FrameParser({
       onHeader: (header, payloadBytes) => this.#onHeader(header, payloadBytes),
@@ -96,6 +101,7 @@ export class Connection {
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
+    this.#leases.close();
     this.#socket.pause();
     this.#endWhenDone();
   }
@@ -219,7 +225,10 @@ export class Connection {
       throw new CacheError("E_ARGUMENT", "Cannot serve a request: it has a payload, want none");
     }
     const payload = job.buffer?.subarray(0, job.payloadBytes) ?? EMPTY;
-    return job.operation.run({ fields: job.fields, payload, handles: this.#handles }, this.#context);
+    return job.operation.run(
+      { fields: job.fields, payload, handles: this.#handles, leases: this.#leases },
+      this.#context,
+    );
   }
 
   #send(job: Job, reply: Reply): void {
@@ -282,6 +291,7 @@ export class Connection {
       if (receiving.buffer !== undefined) this.#context.pool.give(receiving.buffer);
       this.#account(-1, -receiving.costBytes);
     }
+    this.#leases.close();
     // Owned by the handle table, which reports what fails.
     void this.#handles.close(this.#context.log);
     this.#context.onClosed(this);

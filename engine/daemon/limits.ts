@@ -43,6 +43,12 @@ export interface ServerLimits {
   readonly handlesPerConnection: number;
   /** The same of all connections. */
   readonly handles: number;
+  /** Fill leases that one connection holds. Beyond it a miss is a plain miss. */
+  readonly leasesPerConnection: number;
+  /** Requests of one connection that wait for another's fetch. Beyond it nobody waits, and a miss is a plain miss. */
+  readonly waitsPerConnection: number;
+  /** The same of all connections. */
+  readonly waits: number;
   /** A connection that has not said hello by then is closed. */
   readonly helloMs: number;
   /** A connection that takes no bytes of a reply, or sends none of a frame it has begun, for so long is closed. */
@@ -56,9 +62,16 @@ export const SERVER_LIMITS: ServerLimits = {
   bytes: 256 * 1024 * 1024,
   handlesPerConnection: 16_384,
   handles: 131_072,
+  leasesPerConnection: 256,
+  waitsPerConnection: 32,
+  waits: 512,
   helloMs: 5000,
   stallMs: 10_000,
 };
+
+// Who waits must leave room for the puts that others, or it, wait for.
+assert.ok(SERVER_LIMITS.waitsPerConnection * SLOT_BYTES <= SERVER_LIMITS.bytesPerConnection / 2);
+assert.ok(SERVER_LIMITS.waits * SLOT_BYTES <= SERVER_LIMITS.bytes / 2);
 
 /** How long a connection that was refused may take to read why. */
 export const LINGER_MS = 500;

@@ -6,6 +6,7 @@ import type { ConfigService } from "./config-service.js";
 import type { Fields } from "./fields.js";
 import type { HandleTable } from "./handles.js";
 import type { Header } from "./headers.js";
+import type { LeaseTable } from "./lease-table.js";
 
 /** One request, as far as an operation sees it. */
 export interface Request {
@@ -13,6 +14,7 @@ export interface Request {
   /** Empty when the frame has none. Valid until run() settles. */
   readonly payload: Buffer;
   readonly handles: HandleTable;
+  readonly leases: LeaseTable;
 }
 
 export interface Reply {

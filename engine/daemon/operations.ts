@@ -1,18 +1,16 @@
 /** What a client may ask for: one row an operation. Format of requests and replies: engine/PROTOCOL.md "Operations". */
-import { checkFsName, checkName } from "../../index/core/names.js";
-import { BLOCK_NUMBERS_MAX, FS_NAME_BYTES_MAX, NAME_BYTES_MAX, SLOT_BYTES } from "../../index/core/layout.js";
+import { FS_NAME_BYTES_MAX, NAME_BYTES_MAX, SLOT_BYTES } from "../../index/core/layout.js";
 import { CacheError } from "../../index/core/errors.js";
-import type { Bypass, Tag } from "../api.js";
-import { checkInvalidate, checkBlockPayload } from "./arguments.js";
+import { checkBlockPayload, checkInvalidate } from "./arguments.js";
 import { encodeEntries } from "./config-codec.js";
 import type { ConfigService } from "./config-service.js";
-import type { Fields } from "./fields.js";
 import { HANDLE_OPERATIONS } from "./handle-operations.js";
 import { wireInteger } from "./headers.js";
-import type { Header } from "./headers.js";
+import { LEASE_OPERATIONS } from "./lease-operations.js";
 import { askedBytes } from "./operation.js";
 import type { Operation, OperationServices } from "./operation.js";
 import { encodeStatus } from "./status-codec.js";
+import { bypassHeader, tagOf } from "./tag-fields.js";
 
 const get: Operation = {
   payload: false,
@@ -139,24 +137,12 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["ping", ping],
   ["stop", stop],
   ...HANDLE_OPERATIONS,
+  ...LEASE_OPERATIONS,
 ]);
 
 function configOf(name: string, { config: service }: OperationServices): ConfigService {
   if (service === undefined) throw unknownOperation(name);
   return service;
-}
-
-function bypassHeader(bypass: Bypass): Header {
-  return { status: "bypass", reason: bypass.reason };
-}
-
-function tagOf(fields: Fields): Tag {
-  return {
-    fs: checkFsName(fields.bytes("fs", FS_NAME_BYTES_MAX)),
-    volume: checkName("volume", fields.bytes("volume", NAME_BYTES_MAX)),
-    inode: checkName("inode", fields.bytes("inode", NAME_BYTES_MAX)),
-    block: fields.uint("block", BLOCK_NUMBERS_MAX - 1),
-  };
 }
 
 /** For an operation name that is not in the table. */

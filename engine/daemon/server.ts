@@ -82,6 +82,7 @@ class SocketServer implements Server {
       log: options.log,
       inFlight: { bytes: 0, requests: 0 },
       handles: { value: 0, max: limits.handles },
+      waits: { value: 0, max: limits.waits },
       tickMs,
       onStopRequest: options.onStopRequest,
       ...(options.config !== undefined && { config: options.config }),

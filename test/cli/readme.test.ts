@@ -7,7 +7,7 @@ import { suite } from "uvu";
 import { MAIN, run, startDaemon, untilOldEnough, withDirectory } from "./run-cli.js";
 
 const test = suite("README");
-/** dist/cli/main.js lies two directories below the project. */
+/** dist/cli/tagcache.cjs lies two directories below the project. */
 const PROJECT = dirname(dirname(dirname(MAIN)));
 const README = readFileSync(join(PROJECT, "README.md"), "utf8");
 

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** This file runs from dist/test/cli or, without a build step of its own, from test/cli. */
-const CANDIDATES = ["../../cli/main.js", "../../dist/cli/main.js"].map((path) =>
+const CANDIDATES = ["../../cli/tagcache.cjs", "../../dist/cli/tagcache.cjs"].map((path) =>
   fileURLToPath(new URL(path, import.meta.url)),
 );
 export const MAIN = CANDIDATES.find((path) => existsSync(path)) ?? CANDIDATES[0] ?? "";

@@ -6,6 +6,7 @@ import type { BlockCache } from "../../engine/api.js";
 import { argumentTests, blockTests, nameTests } from "./blocks.js";
 import { handleTests, rangeTests } from "./files.js";
 import { invalidationTests, partTests } from "./parts.js";
+import { leaseTests } from "./leases.js";
 import { bytesOf, isHit, isStored, rejects, tagOf, VERSION_1 } from "./support.js";
 import type { Check } from "./support.js";
 
@@ -37,6 +38,7 @@ export function conformance(name: string, open: () => Promise<OpenedCache>): voi
   rangeTests(check);
   partTests(check);
   invalidationTests(check);
+  leaseTests(check);
   wholeCacheTests(check);
   test.run();
 }

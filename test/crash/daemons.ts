@@ -23,7 +23,11 @@ export class Daemon {
     this.process = spawn(
       process.execPath,
       [...flags, ...first, script, "--dir", directory, "serve", "--log-format", "text", ...args],
-      { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, TAGCACHE_CONFIG: "/dev/null" } },
+      {
+        stdio: ["ignore", "ignore", "pipe"],
+        // The threads are what its launcher, which cannot be run from source, would set.
+        env: { ...process.env, TAGCACHE_CONFIG: "/dev/null", UV_THREADPOOL_SIZE: "16" },
+      },
     );
     this.#closed = once(this.process, "close");
     this.process.stderr?.on("data", (bytes: Buffer) => {

@@ -171,6 +171,23 @@ link("one slow call makes no others wait for long", async () => {
   });
 });
 
+link("a lease that comes after its asker was told to go on is given up", async () => {
+  await withChild(async ({ child, socketPath, client }) => {
+    child.kill("SIGSTOP");
+    const late = await within(DEADLINE_MS + SLACK_MS, () =>
+      client.getOrLease(tag(0), { waitMs: 0, leaseMs: 600_000 }),
+    );
+    assert.equal(late, { kind: "bypass", reason: "timeout" });
+    child.kill("SIGCONT");
+    await until(async () => (await client.get(tag(0))).kind === "miss");
+    const other = await connect({ socketPath, deadlineMs: DEADLINE_MS });
+    assert.is((await other.getOrLease(tag(0), { waitMs: 5000 })).kind, "lease");
+    const { leases } = await other.status();
+    assert.equal(leases, { held: 1, waiting: 0, given: 2 });
+    await other.close();
+  });
+});
+
 link("closes at once while the daemon is stopped", async () => {
   await withChild(async ({ child, client }) => {
     child.kill("SIGSTOP");

@@ -135,19 +135,22 @@ export function forgetRange(file: BlockFile, offsetBytes: bigint, lengthBytes: b
   }
 }
 
-export function invalidateIn(
-  volumes: ReadonlyMap<string, { readonly files: ReadonlyMap<string, BlockFile> }>,
+/** @returns the files of which all is to go. */
+export function invalidateIn<File extends BlockFile>(
+  volumes: ReadonlyMap<string, { readonly files: ReadonlyMap<string, File> }>,
   { fs, volume, inode, range }: InvalidateTarget,
-): void {
+): File[] {
+  const hit: File[] = [];
   const prefix = volume === undefined ? `${checkFsName(fs).toString("hex")}/` : volumeKey(fs, volume);
   for (const [key, { files }] of volumes) {
     if (volume === undefined ? !key.startsWith(prefix) : key !== prefix) continue;
     for (const [name, file] of files) {
       if (inode !== undefined && name !== inodeKey(inode)) continue;
-      if (range === undefined) file.blocks.clear();
-      else forgetRange(file, range.offsetBytes, range.lengthBytes);
+      if (range !== undefined) forgetRange(file, range.offsetBytes, range.lengthBytes);
+      else hit.push(file);
     }
   }
+  return hit;
 }
 
 function cutLength(file: BlockFile, offsetBytes: bigint, lengthBytes: number): number {

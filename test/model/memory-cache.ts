@@ -22,9 +22,11 @@ import {
   checkSpan,
   checkUsedBytesMax,
 } from "../../engine/daemon/arguments.js";
+import type { LeaseOptions, LeaseResult } from "../../engine/lease-api.js";
 import { MemoryBlock, invalidateIn } from "./memory-blocks.js";
 import { type FileModel, type Life, MemoryVolume, newFile, newVolume, settle } from "./memory-handles.js";
-import { inodeKey, obtain, volumeKey } from "./memory-parts.js";
+import { getOrLease, memoryLeases } from "./memory-leases.js";
+import { FIXED_STATUS, inodeKey, obtain, volumeKey } from "./memory-parts.js";
 
 export interface MemoryCacheOptions {
   /** Awaited before every operation, to be slow, to hang or to fail. */
@@ -36,6 +38,7 @@ export class MemoryCache implements BlockCache {
   #life: Life = new Map();
   #epoch = 1;
   #closed = false;
+  leases = memoryLeases();
   #hits = 0;
   #misses = 0;
   #puts = 0;
@@ -61,6 +64,28 @@ export class MemoryCache implements BlockCache {
 
   async get(tag: Tag, options?: GetOptions): Promise<GetResult> {
     await this.enter("get");
+    return this.read(tag, options);
+  }
+
+  getOrLease(tag: Tag, options?: LeaseOptions): Promise<LeaseResult> {
+    return getOrLease(this, tag, options);
+  }
+
+  /** What was counted as a miss ends as something else. */
+  uncountMiss(): void {
+    this.#misses -= 1;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  obtainFile(tag: Tag): FileModel {
+    const volume = obtain(this.#life, volumeKey(tag.fs, tag.volume), newVolume);
+    return obtain(volume.files, inodeKey(tag.inode), newFile);
+  }
+
+  read(tag: Tag, options?: GetOptions): GetResult {
     const { offsetBytes, lengthBytes } = checkSpan(options);
     const block = this.#file(tag)?.blocks.get(checkBlock(tag.block));
     const end = Math.min(offsetBytes + lengthBytes, block?.validBytes ?? 0);
@@ -82,8 +107,9 @@ export class MemoryCache implements BlockCache {
     await this.enter("put");
     checkBlockPayload(bytes);
     const block = checkBlock(tag.block);
-    const volume = obtain(this.#life, volumeKey(tag.fs, tag.volume), newVolume);
-    obtain(volume.files, inodeKey(tag.inode), newFile).blocks.set(block, MemoryBlock.whole(bytes));
+    const file = this.obtainFile(tag);
+    file.blocks.set(block, MemoryBlock.whole(bytes));
+    this.leases.stored(file, block);
     this.#puts += 1;
     return { kind: "stored" };
   }
@@ -95,12 +121,15 @@ export class MemoryCache implements BlockCache {
 
   async remove(tag: Tag): Promise<boolean> {
     await this.enter("remove");
-    return this.#file(tag)?.blocks.delete(checkBlock(tag.block)) ?? false;
+    const file = this.#file(tag);
+    if (file === undefined) return false;
+    this.leases.removed(file, tag.block);
+    return file.blocks.delete(tag.block);
   }
 
   async invalidate(target: InvalidateTarget): Promise<void> {
     await this.enter("invalidate");
-    invalidateIn(this.#life, checkInvalidate(target));
+    this.forget(...invalidateIn(this.#life, checkInvalidate(target)));
   }
 
   async acquireVolume(
@@ -114,7 +143,7 @@ export class MemoryCache implements BlockCache {
     const known = this.#life.get(key);
     const model = obtain(this.#life, key, newVolume);
     const outcome = settle(model, known !== undefined, options?.coherency);
-    if (outcome === "invalidated") for (const file of model.files.values()) file.blocks.clear();
+    if (outcome === "invalidated") this.forget(...model.files.values());
     return new MemoryVolume(this, model, outcome);
   }
 
@@ -123,38 +152,16 @@ export class MemoryCache implements BlockCache {
     const blocks = this.#files().flatMap((file) => [...file.blocks.values()]);
     const used = blocks.filter((block) => block.isStored).length;
     return {
-      state: "running",
-      pid: process.pid,
-      version: "0.0.0",
-      uptimeSeconds: process.uptime(),
-      cacheId: "00112233445566778899aabbccddeeff",
+      ...FIXED_STATUS,
       epoch: this.#epoch,
-      policy: "none",
-      directory: "",
-      capacityBytes: 2 ** 50,
       usedBytes: used * SLOT_BYTES,
       validBytes: blocks.reduce((sum, block) => sum + block.validBytes, 0),
-      indexBytes: 0,
-      indexBytesMax: 2 ** 40,
       slots: { total: used, used, free: 0, quarantined: 0, unknown: 0 },
-      slotsMax: 2 ** 32,
-      headroom: { slots: 0, bytes: 0 },
-      drive: {
-        state: "ok",
-        totalBytes: 2 ** 50,
-        availableBytes: 2 ** 49,
-        totalInodes: 0,
-        availableInodes: 0,
-      },
-      shares: [],
+      leases: this.leases.counts,
       hits: this.#hits,
       misses: this.#misses,
       puts: this.#puts,
       culled: this.#culled,
-      notCulled: { inUse: 0 },
-      corrupt: 0,
-      bypassed: {},
-      start: { kind: "new", action: "none", ms: 0.5 },
     };
   }
 
@@ -180,10 +187,21 @@ export class MemoryCache implements BlockCache {
     await this.enter("wipe");
     this.#life = new Map();
     this.#epoch += 1;
+    this.leases.endAll();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.leases.endAll();
+  }
+
+  /** What is stored of these files is gone, and what is being fetched comes too late. */
+  forget(...files: readonly FileModel[]): void {
+    for (const file of files) {
+      file.blocks.clear();
+      file.stampMax += 1;
+    }
+    this.leases.invalidated();
   }
 
   #files(): FileModel[] {

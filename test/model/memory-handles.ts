@@ -19,7 +19,9 @@ import {
   checkZero,
 } from "../../engine/daemon/arguments.js";
 import { type MemoryBlock, forgetRange, readFile, resizeFile, writeFile } from "./memory-blocks.js";
-import { addRange, inodeKey, obtain } from "./memory-parts.js";
+import type { Leases } from "../../engine/leases.js";
+import type { LeasedFile } from "./memory-leases.js";
+import { addRange, inodeKey, obtain, piecesOf } from "./memory-parts.js";
 
 const EMPTY = Buffer.alloc(0);
 
@@ -29,7 +31,7 @@ export interface VolumeModel {
   readonly files: Map<string, FileModel>;
 }
 
-export interface FileModel {
+export interface FileModel extends LeasedFile {
   coherency: Buffer;
   revision: number;
   sizeBytes: bigint;
@@ -41,9 +43,12 @@ export type Life = Map<string, VolumeModel>;
 
 /** What a handle asks of its cache. */
 export interface CacheModel {
+  readonly leases: Leases<LeasedFile>;
   readonly life: Life;
   enter(operation: string): Promise<void>;
   checkOpen(): void;
+  /** What is stored of these files is gone, and what is being fetched comes too late. */
+  forget(...files: readonly FileModel[]): void;
 }
 
 export class MemoryVolume implements VolumeHandle {
@@ -85,7 +90,7 @@ export class MemoryVolume implements VolumeHandle {
     const resized = options?.sizeBytes !== undefined && options.sizeBytes !== known?.sizeBytes;
     let outcome = settle(file, known !== undefined, options?.coherency);
     if (known !== undefined && resized) outcome = "invalidated";
-    if (outcome === "invalidated") file.blocks.clear();
+    if (outcome === "invalidated") this.cache.forget(file);
     file.sizeBytes = options?.sizeBytes ?? file.sizeBytes;
     return new MemoryCookie(this, { file, key, outcome });
   }
@@ -93,7 +98,7 @@ export class MemoryVolume implements VolumeHandle {
   async invalidate(): Promise<void> {
     this.check();
     await this.cache.enter("invalidateVolume");
-    for (const file of this.model.files.values()) file.blocks.clear();
+    this.cache.forget(...this.model.files.values());
   }
 
   async relinquish(options?: {
@@ -106,7 +111,7 @@ export class MemoryVolume implements VolumeHandle {
     this.#held = false;
     if (options?.coherency !== undefined && !this.stale)
       this.model.coherency = Buffer.from(options.coherency);
-    if (options?.invalidate === true) for (const file of this.model.files.values()) file.blocks.clear();
+    if (options?.invalidate === true) this.cache.forget(...this.model.files.values());
   }
 }
 
@@ -147,7 +152,7 @@ class MemoryCookie implements CookieHandle {
     await this.#volume.cache.enter("write");
     checkWrite(offsetBytes, bytes);
     if (this.#stale) return { stored: [], bypass: "stale" };
-    return { stored: writeFile(this.#file, offsetBytes, bytes.length, bytes) };
+    return { stored: this.#stored(writeFile(this.#file, offsetBytes, bytes.length, bytes)) };
   }
 
   async zero(offsetBytes: bigint, lengthBytes: number): Promise<FileWriteResult> {
@@ -155,7 +160,17 @@ class MemoryCookie implements CookieHandle {
     await this.#volume.cache.enter("zero");
     checkZero(offsetBytes, lengthBytes);
     if (this.#stale) return { stored: [], bypass: "stale" };
-    return { stored: writeFile(this.#file, offsetBytes, lengthBytes) };
+    return { stored: this.#stored(writeFile(this.#file, offsetBytes, lengthBytes)) };
+  }
+
+  /** Whoever waits for one of the blocks is told. */
+  #stored(ranges: ByteRange[]): ByteRange[] {
+    for (const { offsetBytes, lengthBytes } of ranges) {
+      for (const { block } of piecesOf(offsetBytes, lengthBytes)) {
+        this.#volume.cache.leases.stored(this.#file, block);
+      }
+    }
+    return ranges;
   }
 
   async resize(sizeBytes: bigint): Promise<void> {
@@ -178,7 +193,7 @@ class MemoryCookie implements CookieHandle {
     await this.#volume.cache.enter("invalidateCookie");
     checkCoherency(options?.coherency);
     checkFileSize(options?.sizeBytes);
-    this.#file.blocks.clear();
+    this.#volume.cache.forget(this.#file);
     this.#file.sizeBytes = options?.sizeBytes ?? this.#file.sizeBytes;
     if (options?.coherency !== undefined) this.#file.coherency = Buffer.from(options.coherency);
     if (options?.coherency === undefined && options?.sizeBytes === undefined) return;
@@ -194,7 +209,7 @@ class MemoryCookie implements CookieHandle {
     if (options?.coherency !== undefined && !this.#stale)
       this.#file.coherency = Buffer.from(options.coherency);
     if (options?.retire !== true) return;
-    this.#file.blocks.clear();
+    this.#volume.cache.forget(this.#file);
     this.#volume.model.files.delete(this.#key);
   }
 
@@ -225,5 +240,5 @@ export function newVolume(): VolumeModel {
 }
 
 export function newFile(): FileModel {
-  return { coherency: EMPTY, revision: 0, sizeBytes: 0n, blocks: new Map() };
+  return { coherency: EMPTY, revision: 0, stampMax: 0, sizeBytes: 0n, blocks: new Map() };
 }

@@ -43,3 +43,36 @@ export function obtain<Value>(map: Map<string, Value>, key: string, make: () => 
   map.set(key, found);
   return found;
 }
+
+/** What the model says of itself whatever happens: memory has room, and does not fall sick. */
+export const FIXED_STATUS = {
+  state: "running",
+  pid: process.pid,
+  version: "0.0.0",
+  uptimeSeconds: 1,
+  cacheId: "00112233445566778899aabbccddeeff",
+  policy: "none",
+  directory: "",
+  capacityBytes: 2 ** 50,
+  indexBytes: 0,
+  indexBytesMax: 2 ** 40,
+  slotsMax: 2 ** 32,
+  headroom: { slots: 0, bytes: 0 },
+  drive: { state: "ok", totalBytes: 2 ** 50, availableBytes: 2 ** 49, totalInodes: 0, availableInodes: 0 },
+  health: {
+    state: "ok",
+    times: 0,
+    errors: 0,
+    slots: 0,
+    slotsMax: 3,
+    windowMs: 10_000,
+    probeEveryMs: 5000,
+    probesGood: 0,
+    probesWanted: 3,
+  },
+  shares: [],
+  notCulled: { inUse: 0 },
+  corrupt: 0,
+  bypassed: {},
+  start: { kind: "new", action: "none", ms: 0.5 },
+} as const;

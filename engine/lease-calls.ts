@@ -1,0 +1,117 @@
+/** getOrLease of the library: reads, and leases the fetch of what is not there. The table behind it: leases.ts. */
+import { CacheError } from "../index/core/errors.js";
+import { SLOT_BYTES } from "../index/core/layout.js";
+import { checkBlock, nameBuffer } from "../index/core/names.js";
+import type { Bypass, BypassReason, PutResult, Tag } from "./api.js";
+import type { Blocks, Life } from "./blocks.js";
+import type { Counters } from "./counters.js";
+import { type Lease, type LeaseOptions, type LeaseResult, checkLeaseTimes } from "./lease-api.js";
+import type { Grant } from "./leases.js";
+import type { ObjectState } from "./object-states.js";
+import { checkSpan } from "./span.js";
+
+const MISS = { kind: "miss" } as const;
+const AGAIN = { kind: "again" } as const;
+
+export interface LeaseParts {
+  readonly blocks: Blocks;
+  readonly counters: Counters;
+  readonly now: () => number;
+  /** Throws E_CLOSED once the cache is closed; a reason while it takes no work. */
+  readonly admit: () => BypassReason | undefined;
+  readonly refuse: (reason: BypassReason) => Promise<Bypass>;
+  /** Closing has begun; whoever waits is to be told so by a value. */
+  readonly closing: () => boolean;
+}
+
+/** As LeasingCache.getOrLease. */
+export async function getOrLease(parts: LeaseParts, tag: Tag, options: LeaseOptions): Promise<LeaseResult> {
+  const { blocks, counters, now } = parts;
+  const { mayWait } = options;
+  let refused = parts.admit();
+  const block = checkBlock(tag.block);
+  const span = checkSpan(options);
+  const { leaseMs, waitMs } = checkLeaseTimes(options);
+  const into = options.into && nameBuffer(options.into);
+  const untilMs = now() + waitMs;
+  for (let looks = 1; ; looks += 1) {
+    if (refused !== undefined) return parts.refuse(refused);
+    const { life } = blocks;
+    const file = life.objects.obtain(tag.fs, tag.volume, tag.inode);
+    const found = blocks.read(file, block, span, into);
+    const result = found instanceof Promise ? await found : found;
+    if (result.kind !== "miss") return result;
+    // Nothing may come between the look that misses and the lease; a read that had to wait is followed by one more look.
+    const isLate = found instanceof Promise && (looks === 1 || life !== blocks.life);
+    const answer = isLate
+      ? AGAIN
+      : await life.leases.take(file, block, { leaseMs, waitMs: untilMs - now(), mayWait });
+    if (answer.kind === "lease") {
+      return { kind: "lease", lease: new LocalLease(parts, life, answer.grant) };
+    }
+    if (answer.kind === "miss") return MISS;
+    counters.misses -= 1; // it is counted as what it ends as
+    if (answer.kind === "bypass") return counters.bypass(answer.reason);
+    refused = parts.closing() ? "closing" : parts.admit();
+  }
+}
+
+class LocalLease implements Lease {
+  readonly #parts: LeaseParts;
+  readonly #life: Life;
+  readonly #grant: Grant<ObjectState>;
+  /** It was put or given up. */
+  #used = false;
+
+  constructor(parts: LeaseParts, life: Life, grant: Grant<ObjectState>) {
+    this.#parts = parts;
+    this.#life = life;
+    this.#grant = grant;
+  }
+
+  get expiresInMs(): number {
+    if (!this.#life.leases.holds(this.#grant)) return 0;
+    return Math.max(0, this.#grant.expiresAtMs - this.#parts.now());
+  }
+
+  async put(bytes: Uint8Array): Promise<PutResult> {
+    const refused = this.#parts.admit();
+    if (bytes.length < 1 || bytes.length > SLOT_BYTES) {
+      throw new CacheError(
+        "E_ARGUMENT",
+        `Cannot put a block of ${bytes.length} bytes: want 1 to ${SLOT_BYTES}`,
+      );
+    }
+    if (this.#used) return this.#parts.counters.bypass("stale");
+    this.#used = true;
+    const result = refused === undefined ? await this.#store(bytes) : await this.#parts.refuse(refused);
+    const { leases } = this.#life;
+    // What is stale was fetched too early; whoever fetches next does better.
+    if (result.kind === "stored" || result.reason === "stale") leases.end(this.#grant);
+    else leases.fail(this.#grant, result.reason);
+    return result;
+  }
+
+  async giveUp(): Promise<void> {
+    this.#parts.admit();
+    this.#used = true;
+    this.#life.leases.end(this.#grant);
+  }
+
+  #store(bytes: Uint8Array): Promise<PutResult> | Bypass {
+    const { blocks, counters } = this.#parts;
+    const { block, stamp } = this.#grant;
+    const file = this.#file();
+    const stale = file === undefined || this.#grant.void || file.stampMax !== stamp;
+    return stale ? counters.bypass("stale") : blocks.store(file, block, nameBuffer(bytes));
+  }
+
+  /** The file, unless what is known of it may have gone since the lease ended: nobody held it for us from then on. */
+  #file(): ObjectState | undefined {
+    const { blocks } = this.#parts;
+    const { file } = this.#grant;
+    if (blocks.life !== this.#life) return undefined;
+    const { fs, volume } = file.volume;
+    return this.#life.objects.find(fs, volume, file.inode) === file ? file : undefined;
+  }
+}
