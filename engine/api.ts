@@ -7,8 +7,10 @@
  * thrown as CacheError.
  */
 import type { NameBytes } from "../index/core/names.js";
+import type { StatusCounts } from "./api-counts.js";
 import type { LimitOptions, Limits } from "./limits.js";
 
+export type * from "./api-counts.js";
 export type { NameBytes } from "../index/core/names.js";
 export type { LimitOptions, Limits, ShareRule } from "./limits.js";
 
@@ -174,7 +176,7 @@ export interface ShareStatus {
   readonly usedBytes: number;
 }
 
-export interface CacheStatus {
+export interface CacheStatus extends StatusCounts {
   readonly state: "running" | "closing";
   readonly pid: number;
   readonly version: string;

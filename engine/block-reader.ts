@@ -44,21 +44,21 @@ export class BlockReader {
     const { counters, hot } = this.#parts;
     const entry = this.#blocks.current(object, block);
     if (entry === undefined || entry.slot === NO_SLOT || !this.#ownsSlot(entry, object, block)) {
-      counters.misses += 1;
+      counters.missed(object.volume.tally);
       return MISS;
     }
     const endBytes = Math.min(span.offsetBytes + span.lengthBytes, entry.validBytes);
     const lengthBytes = Math.max(0, endBytes - span.offsetBytes);
     this.#blocks.life.ranking.touch(entry.slot);
     const target = into === undefined ? Buffer.allocUnsafe(lengthBytes) : into.subarray(0, lengthBytes);
-    if (lengthBytes === 0) return this.#hit(target);
+    if (lengthBytes === 0) return this.#hit(object, target);
     const plan = readPlan(object, block, entry, span.offsetBytes, endBytes);
     const reading = { object, block, entry, plan, target };
     const likely = hot.likely(entry.slot);
     hot.noteUse(entry.slot, pagesOf(plan.lengthBytes));
     if (likely) {
       try {
-        if (this.#readOnTheSpot(plan, target)) return this.#hit(target);
+        if (this.#readOnTheSpot(plan, target)) return this.#hit(object, target);
       } catch (error) {
         return this.#failed(reading, error);
       }
@@ -82,14 +82,16 @@ export class BlockReader {
   }
 
   async #readAside(reading: Reading): Promise<GetResult> {
-    const { plan, target } = reading;
+    const { object, plan, target } = reading;
+    const { counters } = this.#parts;
     const bytes = plan.wholeGroups ? target : Buffer.allocUnsafe(plan.lengthBytes);
     const { room } = this.#blocks.life;
     room.startReading(plan.slot);
     this.#blocks.began();
     try {
       await this.#parts.files.read(plan.slot, bytes, plan.startBytes);
-      if (this.#accept(plan, bytes, target)) return this.#hit(target);
+      counters.readsAside += 1;
+      if (this.#accept(plan, bytes, target)) return this.#hit(object, target);
     } catch (error) {
       return this.#failed(reading, error);
     } finally {
@@ -97,7 +99,7 @@ export class BlockReader {
       this.#blocks.ended();
     }
     this.#dropCorrupt(reading);
-    this.#parts.counters.misses += 1;
+    counters.missed(object.volume.tally);
     return MISS;
   }
 
@@ -109,8 +111,8 @@ export class BlockReader {
     return true;
   }
 
-  #hit(bytes: Buffer): GetResult {
-    this.#parts.counters.hits += 1;
+  #hit(object: ObjectState, bytes: Buffer): GetResult {
+    this.#parts.counters.hit(object.volume.tally, bytes.length);
     return { kind: "hit", bytes };
   }
 
@@ -134,6 +136,7 @@ export class BlockReader {
   #failed({ object, block, entry }: Reading, error: unknown): GetResult {
     const { counters, log } = this.#parts;
     const errno = errnoOf((error as CacheError).cause);
+    counters.readErrors += 1;
     log("warn", "a slot could not be read", { error: String(error) });
     if (this.#blocks.stands(object, block, entry) && !SCARCE_ERRNOS.has(errno ?? "")) {
       this.#blocks.drop(object.id, block, entry);

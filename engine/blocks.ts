@@ -13,6 +13,7 @@ import type { Counters } from "./counters.js";
 import type { Drive } from "./cull/drive.js";
 import type { Ranking } from "./cull/ranking.js";
 import type { Room } from "./cull/room.js";
+import type { Latencies } from "./latencies.js";
 import type { LogFunction } from "./log.js";
 import type { ObjectState, Objects } from "./objects.js";
 import type { Checksummer } from "./slots/checksums.js";
@@ -39,6 +40,7 @@ export interface BlockParts {
   readonly drive: Drive;
   readonly checksummer: Checksummer;
   readonly counters: Counters;
+  readonly latencies: Latencies;
   readonly log: LogFunction;
   readonly now: () => number;
   /** The next number of the one sequence that generations and stamps share. */
@@ -94,9 +96,19 @@ export class Blocks {
     return this.#reader.read(object, block, span, into);
   }
 
+  /** The same, and some of these reads are timed. */
+  readTimed(object: ObjectState, block: number, span: Span, into?: Buffer): GetResult | Promise<GetResult> {
+    if (!this.#parts.latencies.readDue()) return this.#reader.read(object, block, span, into);
+    return this.#parts.latencies.read(() => this.#reader.read(object, block, span, into));
+  }
+
   /** Stores a whole block of 1 to 256 KiB. */
-  store(object: ObjectState, block: number, bytes: Buffer): Promise<PutResult> {
-    return this.#writer.store(object, block, bytes);
+  async store(object: ObjectState, block: number, bytes: Buffer): Promise<PutResult> {
+    const { latencies, now } = this.#parts;
+    const beganMs = now();
+    const answer = await this.#writer.store(object, block, bytes);
+    if (answer.kind === "stored") latencies.since("put", beganMs);
+    return answer;
   }
 
   /** Drops a block, and keeps what is being stored under it from being published; resolves after its commit. */

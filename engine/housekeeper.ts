@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ObjectRecord } from "../index/records.js";
 import type { Blocks } from "./blocks.js";
 import { monotonicMs } from "./clock.js";
+import type { Counters } from "./counters.js";
 import type { LogFunction } from "./log.js";
 
 const SLICE_STEPS = 256;
@@ -27,6 +28,7 @@ interface Reclaim {
 export class Housekeeper {
   readonly #blocks: Blocks;
   readonly #log: LogFunction;
+  readonly #counters: Counters;
   readonly #reclaims: Reclaim[] = [];
   /** Files that lost a block or a user, to be looked at; then how many had no blocks. */
   readonly #left = new Set<number>();
@@ -39,8 +41,9 @@ export class Housekeeper {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(blocks: Blocks, log: LogFunction) {
+  constructor(blocks: Blocks, log: LogFunction, counters: Counters) {
     this.#blocks = blocks;
+    this.#counters = counters;
     this.#log = log;
   }
 
@@ -152,12 +155,16 @@ export class Housekeeper {
     const { index } = this.#blocks.life;
     const blocks = this.#blocks;
     const left = this.#left;
+    const counters = this.#counters;
     function* steps(): Generator<void> {
       for (const { id } of object === undefined ? index.objectsOf(volumeId) : [object]) {
         for (const { block, entry } of index.blocksOf(id)) {
           // The walk reads ahead: what counts is the entry that stands now.
           const now = entry.sequence < stamp ? blocks.entryOf(id, block) : undefined;
-          if (now !== undefined && now.sequence < stamp) blocks.drop(id, block, now);
+          if (now !== undefined && now.sequence < stamp) {
+            blocks.drop(id, block, now);
+            counters.reclaimed += 1;
+          }
           yield;
         }
         left.add(id);

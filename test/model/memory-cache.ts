@@ -29,6 +29,7 @@ import {
   checkUsedBytesMax,
   checkWrite,
 } from "../../engine/daemon/arguments.js";
+import { MemoryCounts } from "./memory-counts.js";
 import { addRange, inodeKey, obtain, piecesOf, volumeKey } from "./memory-parts.js";
 
 export interface MemoryCacheOptions {
@@ -60,9 +61,7 @@ export class MemoryCache implements BlockCache {
   #life: Life = new Map();
   #epoch = 1;
   #closed = false;
-  #hits = 0;
-  #misses = 0;
-  #puts = 0;
+  readonly #counts = new MemoryCounts();
   #culled = 0;
 
   constructor(options: MemoryCacheOptions = {}) {
@@ -88,11 +87,11 @@ export class MemoryCache implements BlockCache {
     const { offsetBytes, lengthBytes } = checkSpan(options);
     const block = this.#file(tag)?.blocks.get(checkBlock(tag.block));
     if (block === undefined) {
-      this.#misses += 1;
+      this.#counts.missed(tag);
       return { kind: "miss" };
     }
-    this.#hits += 1;
     const part = block.subarray(offsetBytes, offsetBytes + lengthBytes);
+    this.#counts.hit(tag, part.length);
     if (options?.into === undefined) return { kind: "hit", bytes: Buffer.from(part) };
     options.into.set(part);
     return { kind: "hit", bytes: nameBuffer(options.into).subarray(0, part.length) };
@@ -104,7 +103,7 @@ export class MemoryCache implements BlockCache {
     const block = checkBlock(tag.block);
     const volume = obtain(this.#life, volumeKey(tag.fs, tag.volume), newVolume);
     obtain(volume.files, inodeKey(tag.inode), newFile).blocks.set(block, Buffer.from(bytes));
-    this.#puts += 1;
+    this.#counts.stored(tag, bytes.length);
     return { kind: "stored" };
   }
 
@@ -162,14 +161,12 @@ export class MemoryCache implements BlockCache {
         availableInodes: 0,
       },
       shares: [],
-      hits: this.#hits,
-      misses: this.#misses,
-      puts: this.#puts,
       culled: this.#culled,
       notCulled: { inUse: 0 },
       corrupt: 0,
       bypassed: {},
       start: { kind: "new", action: "none", ms: 0.5 },
+      ...this.#counts.status(this.#files().length, this.#life.size),
     };
   }
 
