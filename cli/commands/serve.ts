@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
 import type { BlockCache } from "../../engine/cache.js";
 import { openCache } from "../../engine/cache.js";
+import { type MetricsAddress, parseMetricsAddress, startMetrics } from "../../engine/daemon/metrics.js";
 import { startServer } from "../../engine/daemon/server.js";
 import { checkSocketPath } from "../../engine/daemon/socket-path.js";
 import { messageOf } from "../../index/core/errors.js";
@@ -23,6 +24,7 @@ const DRAIN_MS = 5000;
 interface ServeOptions {
   readonly capacity?: string;
   readonly slots?: number;
+  readonly metrics?: string;
   readonly onUnclean: "wipe";
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
@@ -38,6 +40,10 @@ export function addServe(program: Command): void {
       "bytes the cache may take: 10GiB, 10G, 20% of the drive (default: 10GiB or a fifth of what is free, whichever is less)",
     )
     .option("--slots <number>", "blocks it may hold (default: one per 32 KiB of capacity)", wholeNumber)
+    .option(
+      "--metrics <address>",
+      "serve Prometheus metrics and /healthz over HTTP on HOST:PORT; :PORT for this machine alone",
+    )
     .addOption(new Option("--on-unclean <action>", "after a crash").choices(["wipe"]).default("wipe"))
     .addOption(
       new Option("--log-level <level>", "least level that is logged").choices(LOG_LEVELS).default("info"),
@@ -61,6 +67,7 @@ function wholeNumber(text: string): number {
 async function serve(settings: Settings, options: ServeOptions): Promise<number> {
   // Before a cache is opened, or even made, for nothing.
   checkSocketPath(settings.socketPath);
+  const metrics = options.metrics === undefined ? undefined : parseMetricsAddress(options.metrics);
   const capacityBytes =
     options.capacity === undefined ? undefined : parseCapacity(options.capacity, settings.directory);
   const log = createLogger({
@@ -80,7 +87,7 @@ async function serve(settings: Settings, options: ServeOptions): Promise<number>
     ...(options.slots !== undefined && { slotsMax: options.slots }),
   });
   try {
-    await serveUntilStopped(cache, settings, log, stop);
+    await serveUntilStopped({ cache, settings, log, stop, metrics });
   } finally {
     await cache.close();
   }
@@ -88,12 +95,15 @@ async function serve(settings: Settings, options: ServeOptions): Promise<number>
   return EXIT.ok;
 }
 
-async function serveUntilStopped(
-  cache: BlockCache,
-  settings: Settings,
-  log: CliLogger,
-  stop: StopRequests,
-): Promise<void> {
+interface Serving {
+  readonly cache: BlockCache;
+  readonly settings: Settings;
+  readonly log: CliLogger;
+  readonly stop: StopRequests;
+  readonly metrics: MetricsAddress | undefined;
+}
+
+async function serveUntilStopped({ cache, settings, log, stop, metrics }: Serving): Promise<void> {
   if (stop.isRequested()) return;
   const server = await startServer({
     cache,
@@ -102,6 +112,26 @@ async function serveUntilStopped(
     onStopRequest: () => stop.request("a client"),
     version: version(),
   });
+  try {
+    const listener = metrics && (await startMetrics({ cache, server, address: metrics, log }));
+    try {
+      await untilStopped(cache, settings, log, stop);
+      listener?.stopping();
+      await server.close({ drainMs: DRAIN_MS });
+    } finally {
+      await listener?.close();
+    }
+  } finally {
+    await server.close({ drainMs: DRAIN_MS });
+  }
+}
+
+async function untilStopped(
+  cache: BlockCache,
+  settings: Settings,
+  log: CliLogger,
+  stop: StopRequests,
+): Promise<void> {
   const status = await cache.status();
   log.info("serving", {
     socket: settings.socketPath,
@@ -114,7 +144,6 @@ async function serveUntilStopped(
   });
   const reason = await stop.requested;
   log.info("stopping", { asked: reason });
-  await server.close({ drainMs: DRAIN_MS });
 }
 
 function listen(log: CliLogger): StopRequests {

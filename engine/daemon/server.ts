@@ -9,6 +9,7 @@ import { Connection } from "./connection.js";
 import type { ConnectionContext } from "./connection.js";
 import { DRAIN_MS, SERVER_LIMITS } from "./limits.js";
 import type { ServerLimits } from "./limits.js";
+import { RequestCounts } from "./request-counts.js";
 import type { Logger } from "./logger.js";
 import { checkSocketPath, clearStaleSocket } from "./socket-path.js";
 
@@ -27,10 +28,25 @@ export interface ServerOptions {
   readonly version: string;
 }
 
+/** What the metrics listener shows of a server. Counts are since its start. */
+export interface ServerFigures {
+  readonly connections: number;
+  readonly accepted: number;
+  readonly refused: number;
+  readonly handles: number;
+  readonly inFlight: { readonly requests: number; readonly bytes: number };
+  readonly requests: Iterable<{
+    readonly operation: string;
+    readonly status: string;
+    readonly count: number;
+  }>;
+}
+
 export interface Server {
   readonly connections: number;
   /** Requests whose replies have not left, and what they and their replies weigh. */
   readonly inFlight: { readonly requests: number; readonly bytes: number };
+  figures(): ServerFigures;
   /**
    * Stops listening, removes the socket, lets requests that were received finish for at most `drainMs`, then closes all
    * connections. Idempotent. A client that does not read delays it by no more than that.
@@ -63,6 +79,8 @@ class SocketServer implements Server {
   readonly #refused = new Set<Connection>();
   readonly #context: ConnectionContext;
   readonly #ticker: NodeJS.Timeout;
+  #accepted = 0;
+  #turnedAway = 0;
   #closing: Promise<void> | undefined;
   #onAllClosed: () => void = () => undefined;
 
@@ -77,6 +95,7 @@ class SocketServer implements Server {
       version: options.version,
       log: options.log,
       inFlight: { bytes: 0, requests: 0 },
+      requests: new RequestCounts(),
       handles: { value: 0, max: limits.handles },
       tickMs,
       onStopRequest: options.onStopRequest,
@@ -93,6 +112,17 @@ class SocketServer implements Server {
 
   get inFlight(): { readonly requests: number; readonly bytes: number } {
     return { ...this.#context.inFlight };
+  }
+
+  figures(): ServerFigures {
+    return {
+      connections: this.connections,
+      accepted: this.#accepted,
+      refused: this.#turnedAway,
+      handles: this.#context.handles.value,
+      inFlight: this.inFlight,
+      requests: this.#context.requests.entries(),
+    };
   }
 
   async listen(): Promise<void> {
@@ -142,6 +172,7 @@ class SocketServer implements Server {
   #onConnection(socket: Socket): void {
     const connection = new Connection(this.#context, socket);
     this.#connections.add(connection);
+    this.#accepted += 1;
     if (this.#closing !== undefined) {
       connection.drain();
       return;
@@ -151,6 +182,7 @@ class SocketServer implements Server {
     // Whoever holds connections without a word gives way first: a client says hello at once.
     const guilty = this.#oldestSilent() ?? connection;
     this.#connections.delete(guilty);
+    this.#turnedAway += 1;
     guilty.refuse(
       new CacheError("E_LIMIT", `Cannot serve more than ${connectionsMax} connections: try later`),
     );
