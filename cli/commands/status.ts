@@ -1,12 +1,15 @@
 /** `tagcache status`: what the daemon has, does and did. */
 import type { Command } from "commander";
-import type { CacheStatus } from "../../engine/cache.js";
+import type { CacheStatus, VolumeStatus } from "../../engine/cache.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
 import { withDaemon } from "../daemon.js";
 import { example } from "../example.js";
 import { EXIT } from "../exit-codes.js";
 import { printFields, printJson } from "../output.js";
 import { settingsOf } from "../settings.js";
+
+/** The busiest; --json has more. */
+const SHOWN_VOLUMES = 3;
 
 /** Adds the command. Exit status: 0, or 69 without a daemon. */
 export function addStatus(program: Command): void {
@@ -52,10 +55,23 @@ function fieldsOf(status: CacheStatus): [string, string][] {
       "puts",
       `${formatCount(status.puts)}; ${formatCount(status.culled)} blocks culled, ${status.corrupt} corrupt`,
     ],
+    [
+      "bytes",
+      `${formatBytes(status.counters.bytesHit)} from hits, ${formatBytes(status.counters.bytesStored)} stored, ` +
+        `${formatBytes(status.counters.culledBytes)} culled`,
+    ],
+    ...status.volumes
+      .slice(0, SHOWN_VOLUMES)
+      .map((volume): [string, string] => ["volume", volumeText(volume)]),
     ["bypassed", bypassed.length === 0 ? "none" : bypassed.join(", ")],
     ["start", startText(status)],
     ["epoch", `${status.epoch} of cache ${status.cacheId}`],
   ];
+}
+
+function volumeText({ fs, volume, hits, misses, cachedBytes }: VolumeStatus): string {
+  const cached = cachedBytes === undefined ? "" : `, ${formatBytes(cachedBytes)} cached`;
+  return `${fs} ${volume}: ${formatCount(hits)} hits, ${formatCount(misses)} misses${cached}`;
 }
 
 function startText({ start }: CacheStatus): string {

@@ -113,7 +113,7 @@ class MetricsListener implements Metrics {
     this.#http.on("error", (error) => log.warn("cannot accept a scrape", { error: messageOf(error) }));
     this.#lag.start();
     this.#address = `${shown}:${(this.#http.address() as AddressInfo).port}`;
-    log.info("serving metrics", { address: this.#address });
+    log.info("metrics over HTTP", { address: this.#address });
     if (!loopback) log.warn("other machines may read the metrics, names of volumes included", { host });
   }
 

@@ -84,6 +84,8 @@ const REFUSED: [string[], number, RegExp][] = [
   [["serve", "--dir", "DIR/c", "--capacity", "7PiB"], 78, /capacity of \d+ bytes: the drive has/],
   [["serve", "--dir", "DIR/c", "--slots", "15"], 78, /Cannot use 15 slots: want 16/],
   [["serve", "--dir", "DIR/c", "--slots", "many"], 64, /'many' is invalid. Want a whole number/],
+  [["serve", "--dir", "DIR/c", "--metrics", "9100"], 64, /Cannot serve metrics on "9100": want HOST:PORT/],
+  [["serve", "--dir", "DIR/c", "--metrics", ""], 64, /Cannot serve metrics on "": want HOST:PORT/],
   [["serve", "--dir", "DIR/c", "--on-unclean", "hope"], 64, /Allowed choices are wipe/],
   [["serve", "--dir", "DIR/c", "--log-level", "loud"], 64, /Allowed choices are error, warn, info, debug/],
   [["serve", "--dir", "DIR/c", "--socket", `DIR/${"s".repeat(120)}`], 64, /socket path .*want 1 to 107/],

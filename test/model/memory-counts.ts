@@ -1,6 +1,6 @@
 /** What the cache in memory counts: block calls only, and volumes by their names. */
-import type { LatencyStatus, StatusCounts, Tag } from "../../engine/api.js";
-import { BOUNDS_MS } from "../../engine/histogram.js";
+import type { StatusCounts, Tag } from "../../engine/api.js";
+import { Histogram } from "../../engine/histogram.js";
 import { nameBuffer, nameText } from "../../index/core/names.js";
 import { volumeKey } from "./memory-parts.js";
 
@@ -41,7 +41,7 @@ export class MemoryCounts {
     const sum = (of: (tally: Tally) => number): number =>
       named.reduce((total, tally) => total + of(tally), 0);
     const [hits, misses, puts] = [sum((t) => t.hits), sum((t) => t.misses), sum((t) => t.puts)];
-    const none: LatencyStatus = { count: 0, sumMs: 0, boundsMs: BOUNDS_MS, counts: [0] };
+    const none = new Histogram().status();
     const busy = (tally: Tally): number => tally.hits + tally.misses + tally.puts;
     return {
       hits,
