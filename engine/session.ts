@@ -34,8 +34,8 @@ import { WriteBack } from "./slots/write-back.js";
 
 /** How long a stop or a wipe waits for calls under way; the kernel may hold one for ever. */
 const DRAIN_MS = 5000;
-/** Slots whose bytes are added up for their volumes in one turn: a millisecond or two. */
-const COUNT_SLICE_SLOTS = 65_536;
+/** Slots whose bytes are added up for their volumes in one turn: a millisecond or so. */
+const COUNT_SLICE_SLOTS = 16_384;
 
 export interface SessionOptions {
   readonly state: OpenState;

@@ -3,8 +3,12 @@
  * costs the same whatever the number of slots: until then changes of slots not yet counted are left out.
  */
 
+/** Volume ids are given out one by one, so an array holds the sums, up to 8 MiB; of later ids a map does, which is slower. */
+const DENSE_IDS_MAX = 2 ** 20;
+
 export class VolumeBytes {
-  readonly #bytes = new Map<number, number>();
+  #dense = new Float64Array(64);
+  readonly #sparse = new Map<number, number>();
   /** Slots below it are counted. */
   #counted: number;
 
@@ -15,7 +19,8 @@ export class VolumeBytes {
 
   /** Undefined until all slots are counted. */
   of(volumeId: number): number | undefined {
-    return this.complete ? (this.#bytes.get(volumeId) ?? 0) : undefined;
+    if (!this.complete) return undefined;
+    return (volumeId < DENSE_IDS_MAX ? this.#dense[volumeId] : this.#sparse.get(volumeId)) ?? 0;
   }
 
   get complete(): boolean {
@@ -29,7 +34,8 @@ export class VolumeBytes {
 
   /** Forgets everything; what changes from here on is not counted before done(). */
   restart(): void {
-    this.#bytes.clear();
+    this.#dense = new Float64Array(64);
+    this.#sparse.clear();
     this.#counted = 0;
   }
 
@@ -67,8 +73,19 @@ export class VolumeBytes {
 
   #add(volumeId: number, bytes: number): void {
     if (bytes === 0) return;
-    const sum = (this.#bytes.get(volumeId) ?? 0) + bytes;
-    if (sum === 0) this.#bytes.delete(volumeId);
-    else this.#bytes.set(volumeId, sum);
+    if (volumeId >= DENSE_IDS_MAX) {
+      const sum = (this.#sparse.get(volumeId) ?? 0) + bytes;
+      if (sum === 0) this.#sparse.delete(volumeId);
+      else this.#sparse.set(volumeId, sum);
+      return;
+    }
+    if (volumeId >= this.#dense.length)
+      this.#dense = grown(this.#dense, new Float64Array(Math.min(DENSE_IDS_MAX, 2 * volumeId)));
+    this.#dense[volumeId] = (this.#dense[volumeId] as number) + bytes;
   }
+}
+
+function grown(from: Float64Array, to: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
+  to.set(from);
+  return to;
 }

@@ -55,6 +55,22 @@ test("are counted in slices after a start, whatever changes meanwhile", () => {
   assert.equal(table.volumes.of(4), 1571);
 });
 
+test("are kept of volumes with any id", () => {
+  const table = tableOf([
+    [63, 1],
+    [64, 2],
+    [65_000, 3],
+    [2 ** 20 - 1, 4],
+    [2 ** 20, 5],
+    [2 ** 47, 6],
+  ]);
+  for (const [slot, id] of [63, 64, 65_000, 2 ** 20 - 1, 2 ** 20, 2 ** 47].entries()) {
+    assert.equal(table.volumes.of(id), slot + 1, `volume ${id}`);
+    table.clearTenant(slot);
+    assert.equal(table.volumes.of(id), 0);
+  }
+});
+
 test("are known at once in an empty table, and of one that was written empty", () => {
   assert.equal(new SlotTable().volumes.of(1), 0);
   const table = SlotTable.from(new SlotTable().arrays());
