@@ -9,8 +9,10 @@
 import type { NameBytes } from "../index/core/names.js";
 import type { HealthStatus } from "./drive-health.js";
 import type { LeasingCache } from "./lease-api.js";
+import type { StatusCounts } from "./api-counts.js";
 import type { LimitOptions, Limits } from "./limits.js";
 
+export type * from "./api-counts.js";
 export type { NameBytes } from "../index/core/names.js";
 export type { HealthStatus } from "./drive-health.js";
 export type { Lease, LeaseOptions, LeaseResult, LeasingCache } from "./lease-api.js";
@@ -209,7 +211,7 @@ export interface ShareStatus {
   readonly usedBytes: number;
 }
 
-export interface CacheStatus {
+export interface CacheStatus extends StatusCounts {
   readonly state: "running" | "closing";
   readonly pid: number;
   readonly version: string;

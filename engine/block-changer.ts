@@ -181,7 +181,7 @@ export class BlockChanger {
       sequence: old.sequence,
     });
     this.#blocks.life.room.extend(old.slot, object, block, plan.validBytes);
-    this.#parts.counters.puts += 1;
+    this.#parts.counters.stored(object.volume.tally, plan.stored?.lengthBytes ?? 0);
     return NOTHING;
   }
 
@@ -231,6 +231,7 @@ export class BlockChanger {
       for (const { first, end } of runsOf(added)) {
         const part = bytes.subarray(startOf(first) - atBytes, startOf(end) - atBytes);
         await files.write(old.slot, part, false, startOf(first));
+        counters.slotWrites += 1;
       }
       writeBack.note(old.slot, endOf(added));
       hot.noteUse(old.slot, pagesOf(bytes.length));
@@ -238,6 +239,7 @@ export class BlockChanger {
     } catch (error) {
       const errno = errnoOf((error as CacheError).cause) ?? "";
       health.noteError(old.slot, error);
+      counters.writeErrors += 1;
       log("warn", "a slot could not be written", { error: String(error) });
       if (errno === "ENOSPC" || errno === "EDQUOT") {
         drive.noteFull();

@@ -52,7 +52,7 @@ export class BlockReader {
     into: Buffer | undefined,
   ): GetResult | Promise<GetResult> {
     const entry = this.#usable(object, block);
-    if (entry === undefined) return this.#miss();
+    if (entry === undefined) return this.#miss(object);
     if (isWhole(entry)) return this.#readWhole({ object, block, entry }, span, into);
     const endBytes = Math.min(span.offsetBytes + span.lengthBytes, entry.validBytes);
     const lengthBytes = Math.max(0, endBytes - span.offsetBytes);
@@ -64,7 +64,7 @@ export class BlockReader {
         return answer.gaps.length === 0 ? { kind: "hit", bytes: target } : MISS;
       });
     }
-    return this.#miss();
+    return this.#miss(object);
   }
 
   /** As Blocks.readParts. */
@@ -77,7 +77,7 @@ export class BlockReader {
   ): Promise<PartsRead> {
     const entry = this.#usable(object, block);
     if (entry === undefined) {
-      this.#miss();
+      this.#miss(object);
       return { gaps: [span] };
     }
     if (isWhole(entry) && isAvailable(entry, span, endBytes)) {
@@ -103,7 +103,7 @@ export class BlockReader {
     }
     if (read === undefined) {
       this.#dropCorrupt(known);
-      this.#miss();
+      this.#miss(known.object);
       return { gaps: [span] };
     }
     target.fill(0, 0, span.lengthBytes);
@@ -111,13 +111,14 @@ export class BlockReader {
       const from = part.offsetBytes - read.atBytes;
       read.bytes.copy(target, part.offsetBytes - span.offsetBytes, from, from + part.lengthBytes);
     }
-    if (gaps.length === 0) this.#parts.counters.hits += 1;
-    else this.#parts.counters.misses += 1;
+    const { tally } = known.object.volume;
+    if (gaps.length === 0) this.#parts.counters.hit(tally, span.lengthBytes);
+    else this.#parts.counters.missed(tally);
     return { gaps };
   }
 
-  #miss(): GetResult {
-    this.#parts.counters.misses += 1;
+  #miss(object: ObjectState): GetResult {
+    this.#parts.counters.missed(object.volume.tally);
     return MISS;
   }
 
@@ -138,14 +139,14 @@ export class BlockReader {
     const lengthBytes = Math.max(0, endBytes - span.offsetBytes);
     this.#blocks.life.ranking.touch(entry.slot);
     const target = into === undefined ? Buffer.allocUnsafe(lengthBytes) : into.subarray(0, lengthBytes);
-    if (lengthBytes === 0) return this.#hit(target);
+    if (lengthBytes === 0) return this.#hit(object, target);
     const plan = readPlan(object, block, entry, span.offsetBytes, endBytes);
     const reading = { object, block, entry, plan, target };
     const likely = hot.likely(entry.slot);
     hot.noteUse(entry.slot, pagesOf(plan.lengthBytes));
     if (likely) {
       try {
-        if (this.#readOnTheSpot(plan, target)) return this.#hit(target);
+        if (this.#readOnTheSpot(plan, target)) return this.#hit(object, target);
       } catch (error) {
         return this.#failed(reading, error);
       }
@@ -169,14 +170,16 @@ export class BlockReader {
   }
 
   async #readAside(reading: Reading): Promise<GetResult> {
-    const { plan, target } = reading;
+    const { object, plan, target } = reading;
+    const { counters } = this.#parts;
     const bytes = plan.wholeGroups ? target : Buffer.allocUnsafe(plan.lengthBytes);
     const { room } = this.#blocks.life;
     room.startReading(plan.slot);
     this.#blocks.began();
     try {
       await this.#parts.files.read(plan.slot, bytes, plan.startBytes);
-      if (this.#accept(plan, bytes, target)) return this.#hit(target);
+      counters.readsAside += 1;
+      if (this.#accept(plan, bytes, target)) return this.#hit(object, target);
     } catch (error) {
       return this.#failed(reading, error);
     } finally {
@@ -184,7 +187,7 @@ export class BlockReader {
       this.#blocks.ended();
     }
     this.#dropCorrupt(reading);
-    this.#parts.counters.misses += 1;
+    counters.missed(object.volume.tally);
     return MISS;
   }
 
@@ -196,8 +199,8 @@ export class BlockReader {
     return true;
   }
 
-  #hit(bytes: Buffer): GetResult {
-    this.#parts.counters.hits += 1;
+  #hit(object: ObjectState, bytes: Buffer): GetResult {
+    this.#parts.counters.hit(object.volume.tally, bytes.length);
     return { kind: "hit", bytes };
   }
 
@@ -226,6 +229,7 @@ export class BlockReader {
     const { counters, health, log } = this.#parts;
     health.noteError(entry.slot, error);
     const errno = errnoOf((error as CacheError).cause);
+    counters.readErrors += 1;
     log("warn", "a slot could not be read", { error: String(error) });
     if (this.#blocks.stands(object, block, entry) && !SCARCE_ERRNOS.has(errno ?? "")) {
       this.#blocks.drop(object.id, block, entry);

@@ -123,13 +123,13 @@ export class BlockWriter {
     if (object.fills.size > 1) object.raiseFloor(block, entry.sequence);
     index.putEntry(object.id, block, entry);
     if (entry.slot !== NO_SLOT) room.settle(entry.slot, object, block, entry.validBytes);
-    this.#parts.counters.puts += 1;
+    this.#parts.counters.stored(object.volume.tally, entry.validBytes);
     if (old !== undefined) await index.committed();
   }
 
   /** @returns the slot, or why it could not be written; the reservation is then given up. */
   async #write(reservation: Reservation, bytes: Buffer): Promise<number | "drive-full" | "io-error"> {
-    const { files, writeBack, hot, drive, health, log } = this.#parts;
+    const { files, writeBack, hot, drive, health, log, counters } = this.#parts;
     const { slot, create } = reservation;
     try {
       await files.write(slot, bytes, create);
@@ -138,10 +138,12 @@ export class BlockWriter {
       const errno = errnoOf((error as CacheError).cause) ?? "";
       const full = FULL_ERRNOS.has(errno);
       if (full) drive.noteFull();
+      counters.writeErrors += 1;
       log("warn", "a slot could not be written", { error: String(error) });
       this.#afterFailedWrite(reservation, full || SCARCE_ERRNOS.has(errno));
       return full ? "drive-full" : "io-error";
     }
+    counters.slotWrites += 1;
     const pages = pagesOf(bytes.length);
     writeBack.note(slot, pages);
     hot.noteUse(slot, pages);

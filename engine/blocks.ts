@@ -16,6 +16,7 @@ import type { Ranking } from "./cull/ranking.js";
 import type { Room } from "./cull/room.js";
 import type { DriveHealth } from "./drive-health.js";
 import type { Leases } from "./leases.js";
+import type { Latencies } from "./latencies.js";
 import type { LogFunction } from "./log.js";
 import type { Objects } from "./objects.js";
 import type { ObjectState } from "./object-states.js";
@@ -45,6 +46,7 @@ export interface BlockParts {
   readonly health: DriveHealth;
   readonly checksummer: Checksummer;
   readonly counters: Counters;
+  readonly latencies: Latencies;
   readonly log: LogFunction;
   readonly now: () => number;
   /** The next number of the one sequence that generations and stamps share. */
@@ -102,6 +104,12 @@ export class Blocks {
     return this.#reader.read(object, block, span, into);
   }
 
+  /** The same, and some of these reads are timed. */
+  readTimed(object: ObjectState, block: number, span: Span, into?: Buffer): GetResult | Promise<GetResult> {
+    if (!this.#parts.latencies.readDue()) return this.#reader.read(object, block, span, into);
+    return this.#parts.latencies.read(() => this.#reader.read(object, block, span, into));
+  }
+
   /**
    * Reads the part of `span` that is here into `target`, which is as long as the span.
    * @param endBytes where the block ends, by the size of its file.
@@ -144,9 +152,14 @@ export class Blocks {
 
   /** Stores a whole block of 1 to 256 KiB. */
   async store(object: ObjectState, block: number, bytes: Buffer): Promise<PutResult> {
+    const { latencies, now } = this.#parts;
     const { leases } = this.#life;
+    const beganMs = now();
     const result = await this.#writer.store(object, block, bytes);
-    if (result.kind === "stored") leases.stored(object, block);
+    if (result.kind === "stored") {
+      latencies.since("put", beganMs);
+      leases.stored(object, block);
+    }
     return result;
   }
 

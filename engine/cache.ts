@@ -21,6 +21,7 @@ import { WriteBack } from "./slots/write-back.js";
 
 export type * from "./api.js";
 export { READ_BYTES_MAX, WRITE_BYTES_MAX, ZERO_BYTES_MAX } from "./api.js";
+export { VOLUMES_MAX } from "./api-counts.js";
 export { CacheError, type CacheErrorCode, ERROR_CODES, isCacheError } from "../index/core/errors.js";
 export { BLOCK_NUMBERS_MAX, SLOT_BYTES } from "../index/core/layout.js";
 export { nameText, parseNameText } from "../index/core/names.js";

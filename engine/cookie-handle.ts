@@ -65,6 +65,7 @@ export class LocalCookie implements CookieHandle {
     const resized = state.recorded && sizeBytes !== undefined && sizeBytes !== state.sizeBytes;
     const outcome = resized ? "invalidated" : outcomeOf(state, coherency);
     const handle = new LocalCookie(parts, volume, state, outcome);
+    parts.counters.cookieAcquires[outcome] += 1;
     if (outcome === "found") return handle;
     // A file not seen before starts with nothing, even if its state is that of a retired one.
     state.coherency = coherency ?? (outcome === "created" ? Buffer.alloc(0) : state.coherency);
@@ -138,10 +139,12 @@ export class LocalCookie implements CookieHandle {
     this.#check();
     const coherency = coherencyOf(options.coherency);
     const sizeBytes = sizeOf(options.sizeBytes);
+    this.#parts.counters.cookiesInvalidated += 1;
     this.#state.coherency = coherency ?? this.#state.coherency;
     this.#state.sizeBytes = sizeBytes ?? this.#state.sizeBytes;
     // What other handles were acquired with no longer holds if there is something new in its place.
     if (coherency !== undefined || sizeBytes !== undefined) {
+      this.#parts.counters.updates += 1;
       this.#state.revision += 1;
       this.#revision = this.#state.revision;
     }
@@ -153,11 +156,16 @@ export class LocalCookie implements CookieHandle {
     this.#check();
     const coherency = coherencyOf(options.coherency);
     this.#held = false;
+    this.#parts.counters.cookiesRelinquished += 1;
     const kept = this.#stale ? undefined : coherency;
     this.#volume.detach(this);
     this.#letGo();
-    if (kept !== undefined) this.#state.coherency = kept;
+    if (kept !== undefined) {
+      this.#state.coherency = kept;
+      this.#parts.counters.updates += 1;
+    }
     if (options.retire === true) {
+      this.#parts.counters.retired += 1;
       this.#state.stamp = this.#parts.takeSequence();
       this.#life.leases.invalidated();
       if (this.#state.recorded)

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { BlockIndex } from "../index/block-index.js";
 import type { Blocks } from "./blocks.js";
 import { monotonicMs } from "./clock.js";
+import type { Counters } from "./counters.js";
 import type { LogFunction } from "./log.js";
 import type { ObjectState, RangeStamp } from "./object-states.js";
 
@@ -32,6 +33,7 @@ interface Reclaim {
 export class Housekeeper {
   readonly #blocks: Blocks;
   readonly #log: LogFunction;
+  readonly #counters: Counters;
   readonly #reclaims: Reclaim[] = [];
   /**
    * Files that lost a block or a user since the last tick, and those named before and not again: a file that is losing its
@@ -48,8 +50,9 @@ export class Housekeeper {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(blocks: Blocks, log: LogFunction) {
+  constructor(blocks: Blocks, log: LogFunction, counters: Counters) {
     this.#blocks = blocks;
+    this.#counters = counters;
     this.#log = log;
   }
 
@@ -190,6 +193,7 @@ export class Housekeeper {
     const { index } = life;
     const blocks = this.#blocks;
     const left = this.#left;
+    const counters = this.#counters;
     function* steps(): Generator<void> {
       for (const id of objectIdsOf(index, scope)) {
         for (const { block, entry } of index.blocksOf(id)) {
@@ -199,7 +203,10 @@ export class Housekeeper {
           }
           // The walk reads ahead: what counts is the entry that stands now.
           const now = entry.sequence < stamp ? blocks.entryOf(id, block) : undefined;
-          if (now !== undefined && now.sequence < stamp) blocks.drop(id, block, now);
+          if (now !== undefined && now.sequence < stamp) {
+            blocks.drop(id, block, now);
+            counters.reclaimed += 1;
+          }
           yield;
         }
         left.add(id);

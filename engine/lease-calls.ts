@@ -50,7 +50,7 @@ export async function getOrLease(parts: LeaseParts, tag: Tag, options: LeaseOpti
       return { kind: "lease", lease: new LocalLease(parts, life, answer.grant) };
     }
     if (answer.kind === "miss") return MISS;
-    counters.misses -= 1; // it is counted as what it ends as
+    counters.uncountMiss(file.volume.tally); // it is counted as what it ends as
     if (answer.kind === "bypass") return counters.bypass(answer.reason);
     refused = parts.closing() ? "closing" : parts.admit();
   }

@@ -1,7 +1,7 @@
 /** The cache in this process: the interface of api.ts, and which calls it takes when. The parts behind it: session.ts. */
 import { CacheError } from "../index/core/errors.js";
 import { SLOT_BYTES } from "../index/core/layout.js";
-import { type NameBytes, checkBlock, nameBuffer } from "../index/core/names.js";
+import { type NameBytes, checkBlock, checkName, nameBuffer } from "../index/core/names.js";
 import type {
   AcquireVolumeOptions,
   Bypass,
@@ -24,7 +24,7 @@ import type { GivenBack } from "./cull/give-back.js";
 import { invalidate } from "./invalidate.js";
 import { type LimitOptions, type Limits, checkFits, limitsOf } from "./limits.js";
 import { Session, type SessionOptions } from "./session.js";
-import { checkSpan } from "./span.js";
+import { type Span, checkSpan } from "./span.js";
 import { statusOf } from "./status.js";
 import { LocalVolume } from "./volume-handle.js";
 
@@ -65,12 +65,26 @@ export class LocalCache implements OwnedCache {
     const block = checkBlock(tag.block);
     const span = checkSpan(options);
     if (refused !== undefined) return this.#refuse(refused);
-    const object = this.#session.blocks.life.objects.find(tag.fs, tag.volume, tag.inode);
+    if (!this.#session.latencies.readDue()) return this.#read(tag, block, span, options.into);
+    return this.#readTimed(tag, block, span, options.into);
+  }
+
+  /** Apart from get, which would have to keep its arguments for a closure in each call. */
+  #readTimed(tag: Tag, block: number, span: Span, into?: Uint8Array): GetResult | Promise<GetResult> {
+    return this.#session.latencies.read(() => this.#read(tag, block, span, into));
+  }
+
+  #read(tag: Tag, block: number, span: Span, into?: Uint8Array): GetResult | Promise<GetResult> {
+    const { blocks, counters } = this.#session;
+    const { objects } = blocks.life;
+    const volume = objects.findVolume(tag.fs, tag.volume);
+    if (volume === undefined) checkName("inode", tag.inode);
+    const object = volume && objects.findIn(volume, tag.inode);
     if (object === undefined) {
-      this.#session.counters.misses += 1;
+      counters.missed(volume?.tally ?? counters.otherVolumes);
       return MISS;
     }
-    return this.#session.blocks.read(object, block, span, options.into && nameBuffer(options.into));
+    return blocks.read(object, block, span, into && nameBuffer(into));
   }
 
   getOrLease(tag: Tag, options: LeaseOptions = {}): Promise<LeaseResult> {
@@ -126,6 +140,7 @@ export class LocalCache implements OwnedCache {
     const parts = {
       blocks: this.#session.blocks,
       housekeeper: this.#session.housekeeper,
+      counters: this.#session.counters,
       takeSequence: this.#session.takeSequence,
       indexFull: () => this.#session.gauge.full(),
       noteRecord: (bytes: number) => this.#session.gauge.noteRecord(bytes),
@@ -213,6 +228,7 @@ export class LocalCache implements OwnedCache {
       indexBytes: this.#session.gauge.fileBytes(),
       table: this.#session.table,
       counters: this.#session.counters,
+      latencies: this.#session.latencies,
       start: this.#start,
     });
   }

@@ -1,5 +1,7 @@
 /** Files, volumes and file systems as the engine holds them in memory: one mutable state for each name that is in use. */
 
+import { VolumeTally } from "./volume-tally.js";
+
 /** Floors of a file that are kept before those that no fill under way can pass are dropped. */
 const FLOORS_MAX = 1024;
 /** Ranges of a file that were invalidated by themselves; beyond that the two that lie closest become one. */
@@ -35,6 +37,7 @@ export class VolumeState {
   recorded = false;
   /** Handles and loaded objects. */
   users = 0;
+  readonly tally = new VolumeTally();
   readonly objects = new Map<string, ObjectState>();
 
   constructor(id: number, system: FsState, volume: Buffer) {

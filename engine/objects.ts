@@ -7,6 +7,7 @@ import type { BlockIndex } from "../index/block-index.js";
 import { type CacheError, isCacheError } from "../index/core/errors.js";
 import { OBJECT_IDS_MAX } from "../index/core/layout.js";
 import type { ObjectRecord, VolumeRecord } from "../index/records.js";
+import { VolumeTally } from "./volume-tally.js";
 import { type NameBytes, checkFsName, checkName, nameBuffer } from "../index/core/names.js";
 import { FsState, ObjectState, VolumeState } from "./object-states.js";
 
@@ -29,6 +30,8 @@ export class Objects {
   readonly counters: ObjectCounters;
   readonly #onCorrupt: (error: CacheError) => void;
   readonly #systems = new Map<string, FsState>();
+  /** What was counted for volumes that are not loaded any more. */
+  readonly #gone: VolumeTally;
   readonly #volumes = new Map<string, VolumeState>();
   readonly #volumesById = new Map<number, VolumeState>();
   /** The last volume that was named, and by which text: most calls name the same one again. */
@@ -39,11 +42,41 @@ export class Objects {
   readonly #idleObjects = new Set<ObjectState>();
   readonly #idleVolumes = new Set<VolumeState>();
 
-  /** @param onCorrupt told of records that do not read back; they count as absent and are written anew. */
-  constructor(index: BlockIndex, counters: ObjectCounters, onCorrupt: (error: CacheError) => void) {
+  /**
+   * @param onCorrupt told of records that do not read back; they count as absent and are written anew.
+   * @param gone takes the counts of volumes that leave memory.
+   */
+  constructor(
+    index: BlockIndex,
+    counters: ObjectCounters,
+    onCorrupt: (error: CacheError) => void,
+    gone = new VolumeTally(),
+  ) {
+    this.#gone = gone;
     this.#index = index;
     this.counters = counters;
     this.#onCorrupt = onCorrupt;
+  }
+
+  get loadedVolumes(): Iterable<VolumeState> {
+    return this.#volumes.values();
+  }
+
+  /** How many volumes and files are in memory, and what was asked of all volumes. */
+  loaded(): { volumes: number; objects: number; tally: VolumeTally } {
+    const tally = new VolumeTally();
+    tally.add(this.#gone);
+    let objects = 0;
+    for (const volume of this.#volumes.values()) {
+      objects += volume.objects.size;
+      tally.add(volume.tally);
+    }
+    return { volumes: this.#volumes.size, objects, tally };
+  }
+
+  /** Hands over what was counted for all volumes: this life is at its end. */
+  giveUpTallies(): void {
+    for (const volume of this.#volumes.values()) this.#gone.add(volume.tally);
   }
 
   /** The file of these names if the index knows it. @throws {CacheError} E_ARGUMENT. */
@@ -247,6 +280,7 @@ export class Objects {
     this.#volumesById.delete(volume.id);
     volume.system.users -= 1;
     if (volume.system.users === 0) this.#systems.delete(mapKey(volume.fs));
+    this.#gone.add(volume.tally);
     if (this.#lastVolume === volume) this.#lastVolume = undefined;
   }
 

@@ -8,6 +8,7 @@ import { Blocks, type Life } from "./blocks.js";
 import { markClean } from "./coherency/close-state.js";
 import { Discovery } from "./coherency/discovery.js";
 import { type OpenState, createIndex, releaseState, removeOldIndexes } from "./coherency/open-state.js";
+import { watchCommits } from "./commit-watch.js";
 import { Counters } from "./counters.js";
 import { Drive, driveSpace, lookAtDrive } from "./cull/drive.js";
 import { FreeLists } from "./cull/free-lists.js";
@@ -22,6 +23,7 @@ import { DriveHealth } from "./drive-health.js";
 import { Housekeeper } from "./housekeeper.js";
 import { IndexGauge } from "./index-gauge.js";
 import { Leases } from "./leases.js";
+import { Latencies } from "./latencies.js";
 import type { Limits, Standing } from "./limits.js";
 import type { LogFunction } from "./log.js";
 import type { ObjectState } from "./object-states.js";
@@ -36,6 +38,8 @@ import { WriteBack } from "./slots/write-back.js";
 
 /** How long a stop or a wipe waits for calls under way; the kernel may hold one for ever. */
 const DRAIN_MS = 5000;
+/** Slots whose bytes are added up for their volumes in one turn: a millisecond or so. */
+const COUNT_SLICE_SLOTS = 16_384;
 
 export interface SessionOptions {
   readonly state: OpenState;
@@ -51,6 +55,7 @@ export class Session {
   #limits: Limits;
   readonly table: SlotTable;
   readonly counters = new Counters();
+  readonly latencies: Latencies;
   readonly gauge: IndexGauge;
   readonly blocks: Blocks;
   readonly housekeeper: Housekeeper;
@@ -68,6 +73,7 @@ export class Session {
     this.options = options;
     this.#limits = limits;
     this.table = state.table;
+    this.latencies = new Latencies(now);
     this.#nextSequence = state.nextSequence;
     this.#files = new SlotFiles({
       root: state.paths.slots,
@@ -109,6 +115,7 @@ export class Session {
         drive: this.drive,
         health: this.health,
         counters: this.counters,
+        latencies: this.latencies,
         hot,
         checksummer,
         log,
@@ -119,14 +126,14 @@ export class Session {
       },
       this.#newLife(
         state.index,
-        new Objects(state.index, state.objectCounters, this.#onCorrupt),
+        new Objects(state.index, state.objectCounters, this.#onCorrupt, this.counters.otherVolumes),
         state.epoch,
       ),
     );
     for (const slot of state.order) this.blocks.life.ranking.insert(slot);
     state.order = new Uint32Array(0);
     this.#regroup();
-    this.housekeeper = new Housekeeper(this.blocks, log);
+    this.housekeeper = new Housekeeper(this.blocks, log, this.counters);
     this.#discovery = this.#newDiscovery();
     this.#removing = removeOldIndexes(state.paths, state.epoch, log);
   }
@@ -181,7 +188,13 @@ export class Session {
     room.giveAllFree();
     await room.fit();
     this.#discovery.start();
+    this.#countVolumes();
     this.drive.watch(() => this.blocks.life.room.driveChanged());
+  }
+
+  /** In slices, so that neither start nor requests wait for it. */
+  #countVolumes(): void {
+    if (!this.table.countVolumes(COUNT_SLICE_SLOTS)) setImmediate(() => this.#countVolumes());
   }
 
   readonly #onCorrupt = (error: CacheError): void => {
@@ -235,13 +248,17 @@ export class Session {
 
   #startLife(index: BlockIndex, epoch: number): void {
     const table = this.table;
+    table.volumes.restart();
     for (let slot = 0; slot < table.numbers; slot += 1) {
       if (table.stateOf(slot) !== STATE.used) continue;
       table.move(slot, STATE.used, STATE.free);
       table.clearTenant(slot);
     }
+    table.volumes.done();
+    this.blocks.life.objects.giveUpTallies();
     this.housekeeper.clear();
-    const objects = new Objects(index, { nextObjectId: 1, nextVolumeId: 1, objects: 0 }, this.#onCorrupt);
+    const names = { nextObjectId: 1, nextVolumeId: 1, objects: 0 };
+    const objects = new Objects(index, names, this.#onCorrupt, this.counters.otherVolumes);
     this.blocks.startLife(this.#newLife(index, objects, epoch));
     this.#regroup();
     this.gauge.reset();
@@ -292,6 +309,7 @@ export class Session {
     const limits = () => this.#limits;
     const ranking = new Ranking(this.table, () => new LruPolicy(this.#links));
     this.#links.reserve(this.table.numbers);
+    watchCommits(index, { counters: this.counters, latencies: this.latencies, now: this.options.now });
     const room = new Room({
       table: this.table,
       free: new FreeLists(this.#links),
@@ -319,8 +337,10 @@ export class Session {
       },
       onCulled: (slot) => {
         this.counters.culled += 1;
+        this.counters.culledBytes += this.table.validBytesOf(slot);
         this.housekeeper.noteLeft(this.table.objectIdOf(slot));
       },
+      onSlice: (beganMs) => this.latencies.since("cullSlice", beganMs),
       onTrouble: this.#onTrouble,
     });
     const leases = new Leases<ObjectState>({

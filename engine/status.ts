@@ -3,8 +3,10 @@ import { PAGE_BYTES } from "../index/core/layout.js";
 import type { CacheStatus, DriveStatus, HealthStatus, StartReport } from "./api.js";
 import type { Life } from "./blocks.js";
 import type { Counters } from "./counters.js";
+import type { Latencies } from "./latencies.js";
 import type { Limits } from "./limits.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
+import { volumeStatus } from "./volume-tally.js";
 import { VERSION } from "./version.js";
 
 export interface StatusParts {
@@ -19,12 +21,15 @@ export interface StatusParts {
   readonly indexBytes: number;
   readonly table: SlotTable;
   readonly counters: Counters;
+  readonly latencies: Latencies;
   readonly start: StartReport;
 }
 
 export function statusOf(parts: StatusParts): CacheStatus {
   const { life, limits, table, counters } = parts;
   const { headroom } = life.room;
+  const loaded = life.objects.loaded();
+  const cached = { of: (id: number) => table.volumes.of(id), all: table.validBytes };
   return {
     state: parts.closing ? "closing" : "running",
     pid: process.pid,
@@ -61,5 +66,14 @@ export function statusOf(parts: StatusParts): CacheStatus {
     corrupt: counters.corrupt,
     bypassed: counters.bypassed,
     start: parts.start,
+    ...(counters.hitRatio !== undefined && { hitRatio: counters.hitRatio }),
+    counters: counters.status(loaded.tally),
+    names: {
+      objectsKnown: life.objects.counters.objects,
+      objectsLoaded: loaded.objects,
+      volumesLoaded: loaded.volumes,
+    },
+    latencies: parts.latencies.status(),
+    ...volumeStatus(life.objects.loadedVolumes, counters.otherVolumes, cached),
   };
 }

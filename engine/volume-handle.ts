@@ -10,6 +10,7 @@ import type {
   VolumeHandle,
 } from "./api.js";
 import type { Blocks, Life } from "./blocks.js";
+import type { Counters } from "./counters.js";
 import { LocalCookie } from "./cookie-handle.js";
 import { coherencyOf, outcomeOf } from "./handle-arguments.js";
 import type { Housekeeper } from "./housekeeper.js";
@@ -18,6 +19,7 @@ import type { VolumeState } from "./object-states.js";
 export interface HandleParts {
   readonly blocks: Blocks;
   readonly housekeeper: Housekeeper;
+  readonly counters: Counters;
   readonly takeSequence: () => number;
   /** As in BlockParts. */
   readonly indexFull: () => boolean;
@@ -59,6 +61,7 @@ export class LocalVolume implements VolumeHandle {
     const state = objects.obtainVolume(fs, volume);
     const outcome = outcomeOf(state, coherency);
     const handle = new LocalVolume(parts, state, outcome);
+    parts.counters.volumeAcquires[outcome] += 1;
     if (outcome === "found") return handle;
     state.coherency = coherency ?? state.coherency;
     if (outcome === "invalidated") handle.#raiseStamp();
@@ -77,6 +80,7 @@ export class LocalVolume implements VolumeHandle {
   invalidate(): Promise<void> {
     return this.#parts.betweenWipes(async () => {
       this.check();
+      this.#parts.counters.volumesInvalidated += 1;
       this.#raiseStamp();
       await this.#life.index.committed();
     });
@@ -95,11 +99,15 @@ export class LocalVolume implements VolumeHandle {
     this.check();
     const coherency = coherencyOf(options.coherency);
     this.#held = false;
+    this.#parts.counters.volumesRelinquished += 1;
     const kept = this.stale ? undefined : coherency;
     for (const cookie of this.#cookies) cookie.end();
     this.#cookies.clear();
     this.#life.objects.letGoVolume(this.#state);
-    if (kept !== undefined) this.#state.coherency = kept;
+    if (kept !== undefined) {
+      this.#state.coherency = kept;
+      this.#parts.counters.updates += 1;
+    }
     if (options.invalidate === true) this.#raiseStamp();
     else if (kept !== undefined && this.#state.recorded) this.#life.objects.recordVolume(this.#state);
     if (options.invalidate === true) await this.#life.index.committed();

@@ -76,6 +76,7 @@ export class BlockIndex {
   readonly #layers: Layers;
   #entryCount: number;
   #closing: Promise<void> | undefined;
+  #watch: ((commit: Promise<void>) => void) | undefined;
 
   private constructor(store: Store<IndexTable>, options: BlockIndexOptions) {
     this.#store = store;
@@ -112,6 +113,11 @@ export class BlockIndex {
       void opened.close(); // nothing was queued, so this only lets go of the files
       throw error;
     }
+  }
+
+  /** `watch` is called with every commit as it begins, and has to mind that it may fail. */
+  watchCommits(watch: (commit: Promise<void>) => void): void {
+    this.#watch = watch;
   }
 
   /** How many changes wait for their commit, those in flight included. */
@@ -283,7 +289,9 @@ export class BlockIndex {
     const { writes, entryCountDelta } = batchOf(this.#store, changes);
     const entryCount = this.#entryCount + entryCountDelta;
     const count = { table: "identity", key: entryCountKey, value: encodeEntryCount(entryCount) } as const;
-    await this.#store.commit(entryCountDelta === 0 ? writes : [...writes, count]);
+    const commit = this.#store.commit(entryCountDelta === 0 ? writes : [...writes, count]);
+    this.#watch?.(commit);
+    await commit;
     this.#entryCount = entryCount;
   }
 

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { OwnedCache } from "../../engine/cache.js";
 import { openCache } from "../../engine/cache.js";
+import { type MetricsAddress, parseMetricsAddress, startMetrics } from "../../engine/daemon/metrics.js";
 import { startServer } from "../../engine/daemon/server.js";
 import { messageOf } from "../../index/core/errors.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
@@ -31,6 +32,7 @@ interface Start {
   readonly log: CliLogger;
   readonly stop: StopRequests;
   readonly reloads: ReloadRequests;
+  readonly metrics: MetricsAddress | undefined;
 }
 
 /** Adds the command. Exit status: 0 stopped clean, 75 somebody owns the directory, 78 wrong setting or directory. */
@@ -63,6 +65,7 @@ async function serve(command: Command): Promise<number> {
   checkSocket(layer);
   const limits = limitOptionsFrom(layer, directory);
   const text = (key: KeyName): string => layer.get(key)?.text ?? "";
+  const metrics = text("metrics") === "" ? undefined : parseMetricsAddress(text("metrics"));
   const log = createLogger({
     level: text("log-level") as LogLevel, // the grammars of both take no other words
     format: text("log-format") as LogFormat,
@@ -80,7 +83,7 @@ async function serve(command: Command): Promise<number> {
     ...limits,
   });
   try {
-    await serveUntilStopped(cache, { given, file, socketPath, log, stop, reloads });
+    await serveUntilStopped(cache, { given, file, socketPath, log, stop, reloads, metrics });
   } finally {
     await cache.close();
   }
@@ -90,7 +93,7 @@ async function serve(command: Command): Promise<number> {
 }
 
 async function serveUntilStopped(cache: OwnedCache, start: Start): Promise<void> {
-  const { given, file, socketPath, log, stop } = start;
+  const { given, file, socketPath, log, stop, metrics } = start;
   if (stop.isRequested()) return;
   const config = new LiveConfig({ cache, log, given, file });
   const server = await startServer({
@@ -101,6 +104,22 @@ async function serveUntilStopped(cache: OwnedCache, start: Start): Promise<void>
     version: version(),
     config,
   });
+  try {
+    const listener = metrics && (await startMetrics({ cache, server, address: metrics, log }));
+    try {
+      await untilStopped(cache, config, start);
+      listener?.stopping();
+      await server.close({ drainMs: DRAIN_MS });
+    } finally {
+      await listener?.close();
+    }
+  } finally {
+    await server.close({ drainMs: DRAIN_MS });
+  }
+}
+
+async function untilStopped(cache: OwnedCache, config: LiveConfig, start: Start): Promise<void> {
+  const { given, file, socketPath, log, stop } = start;
   const status = await cache.status();
   log.info("serving", {
     socket: socketPath,
@@ -116,7 +135,6 @@ async function serveUntilStopped(cache: OwnedCache, start: Start): Promise<void>
   start.reloads.attach(() => void config.reload());
   const reason = await stop.requested;
   log.info("stopping", { asked: reason });
-  await server.close({ drainMs: DRAIN_MS });
 }
 
 function listen(early: { readonly log?: CliLogger }): StopRequests {

@@ -1,6 +1,6 @@
 /** `tagcache status`: what the daemon has, does and did. */
 import type { Command } from "commander";
-import type { CacheStatus, ShareStatus } from "../../engine/cache.js";
+import type { CacheStatus, ShareStatus, VolumeStatus } from "../../engine/cache.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
 import { withDaemon } from "../daemon.js";
 import { example } from "../example.js";
@@ -9,7 +9,9 @@ import { printFields, printJson } from "../output.js";
 import { settingsOf } from "../settings.js";
 
 /** A name of any length must not break the table. */
-const SHARE_NAME_MAX = 40;
+const NAME_MAX = 40;
+/** The busiest; --json has more. */
+const SHOWN_VOLUMES = 3;
 
 /** Adds the command. Exit status: 0, or 69 without a daemon. */
 export function addStatus(program: Command): void {
@@ -62,6 +64,14 @@ export function statusFields(status: CacheStatus): [string, string][] {
       `${formatCount(status.puts)}; ${formatCount(status.culled)} blocks culled` +
         `${notCulled === 0 ? "" : ` (${formatCount(notCulled)} times one was in use)`}, ${status.corrupt} corrupt`,
     ],
+    [
+      "bytes",
+      `${formatBytes(status.counters.bytesHit)} from hits, ${formatBytes(status.counters.bytesStored)} stored, ` +
+        `${formatBytes(status.counters.culledBytes)} culled`,
+    ],
+    ...status.volumes
+      .slice(0, SHOWN_VOLUMES)
+      .map((volume): [string, string] => ["volume", volumeText(volume)]),
     ["bypassed", bypassed.length === 0 ? "none" : bypassed.join(", ")],
     ["start", startText(status)],
     ["epoch", `${status.epoch} of cache ${status.cacheId}`],
@@ -80,10 +90,9 @@ function driveText({ drive }: CacheStatus): string {
 
 function shareText({ fs, volume, minBytes, maxBytes, usedBytes }: ShareStatus): string {
   const name = volume === undefined ? fs : `${fs}/${volume}`;
-  const shown = name.length <= SHARE_NAME_MAX ? name : `${name.slice(0, SHARE_NAME_MAX - 1)}…`;
   const least = minBytes === undefined ? "" : `, at least ${formatBytes(minBytes)}`;
   const most = maxBytes === undefined ? "" : `, at most ${formatBytes(maxBytes)}`;
-  return `${shown}: ${formatBytes(usedBytes)} used${least}${most}`;
+  return `${cut(name)}: ${formatBytes(usedBytes)} used${least}${most}`;
 }
 
 function healthText({ health }: CacheStatus): string {
@@ -93,6 +102,15 @@ function healthText({ health }: CacheStatus): string {
     `sick: everything is bypassed; ${health.probesGood} of ${health.probesWanted} good probes, ` +
     `one every ${health.probeEveryMs / 1000} s`
   );
+}
+
+function volumeText({ fs, volume, hits, misses, cachedBytes }: VolumeStatus): string {
+  const cached = cachedBytes === undefined ? "" : `, ${formatBytes(cachedBytes)} cached`;
+  return `${cut(`${fs} ${volume}`)}: ${formatCount(hits)} hits, ${formatCount(misses)} misses${cached}`;
+}
+
+function cut(name: string): string {
+  return name.length <= NAME_MAX ? name : `${name.slice(0, NAME_MAX - 1)}…`;
 }
 
 function startText({ start }: CacheStatus): string {

@@ -1,5 +1,6 @@
 /** The texts that values of settings are written as: one grammar for flags, environment, file and `config set`. */
 import { isAbsolute } from "node:path";
+import { parseMetricsAddress } from "../../engine/daemon/metrics-address.js";
 import { checkSocketPath } from "../../engine/daemon/socket-path.js";
 import { isCacheError } from "../../index/core/errors.js";
 import { parseSize } from "../../index/core/units.js";
@@ -39,6 +40,22 @@ export const socketPath: Grammar = {
   ...path,
   read: (text) => (text === "" ? malformed("a path") : wantedOf(() => (checkSocketPath(text), text))),
   readFromFile: (text) => (isAbsolute(text) ? socketPath.read(text) : malformed("an absolute path")),
+};
+
+/** Nothing means that no metrics are served. */
+export const metricsAddress: Grammar = {
+  wanted: "HOST:PORT, or :PORT for this machine alone",
+  kinds: ["string"],
+  read: (text) => {
+    if (text === "") return value(text);
+    try {
+      parseMetricsAddress(text);
+      return value(text);
+    } catch (error) {
+      if (isCacheError(error, "E_ARGUMENT")) return malformed(metricsAddress.wanted);
+      throw error;
+    }
+  },
 };
 
 export const size: Grammar = {

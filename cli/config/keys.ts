@@ -1,7 +1,7 @@
 /** Every setting there is, in one table: its flag, its variable and its key in a file are made from its name. */
 import { LOG_FORMATS, LOG_LEVELS } from "../log.js";
 import type { Grammar, Reading } from "./grammar.js";
-import { choice, count, path, percent, shares, size, socketPath } from "./grammar.js";
+import { choice, count, metricsAddress, path, percent, shares, size, socketPath } from "./grammar.js";
 
 export interface ConfigKey {
   readonly grammar: Grammar;
@@ -62,6 +62,13 @@ const TABLE = {
     description: "what a file system or volume has at least and at most: afs=10%..50%,nfs/home=..30%",
     defaultText: "",
     live,
+  },
+  metrics: {
+    grammar: metricsAddress,
+    placeholder: "<address>",
+    description: "serve Prometheus metrics and /healthz over HTTP on HOST:PORT; :PORT for this machine alone",
+    defaultText: "",
+    live: false,
   },
   "on-unclean": {
     grammar: choice(["wipe"]),

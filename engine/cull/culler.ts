@@ -109,10 +109,12 @@ export class Culler {
       if (this.#parts.indexPressed()) this.#relieve();
       // The index grew at the cost of the slots.
       if (this.#parts.table.usedBytes > this.#parts.limits.slotBytesMax) this.#fit();
+      const beganMs = this.#parts.now();
       let evicted = this.#evictor.fitShares(SLICE_VICTIMS_MAX);
       evicted += this.#evictor.evict(SLICE_VICTIMS_MAX, () => this.#wantingRoom(1));
       // A slice ends with its commit: only then are its slots free, and writers have had their turn.
       if (this.#leaving.slots > 0) await this.#leaving.released();
+      if (evicted > 0) this.#parts.onSlice(beganMs);
       const refused = this.#giveUpOnFullDrive(evicted);
       const cuts = await this.#cutBack();
       this.#waiting.serve();
@@ -153,8 +155,10 @@ export class Culler {
         left > 0 && !this.#closed;
         left -= SLICE_VICTIMS_MAX
       ) {
+        const beganMs = this.#parts.now();
         this.#evictor.evict(Math.min(left, SLICE_VICTIMS_MAX), () => true);
         await this.#leaving.released();
+        this.#parts.onSlice(beganMs);
       }
       await sweep();
     }

@@ -158,6 +158,7 @@ export class GiveBack {
     const gave = await this.#giveFree(need, spare);
     if (gave > 0) return { gave, evicted: 0 };
     let evicted = 0;
+    const beganMs = this.#parts.now();
     const wanted = (): boolean => this.#outgoing.lacks(need());
     for (let slice = 0; slice < SLICES_A_COMMIT && wanted() && !this.#closed; slice += 1) {
       const victims = this.#evictor.evict(SLICE_VICTIMS_MAX, wanted, (slot) => {
@@ -168,6 +169,7 @@ export class GiveBack {
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
     if (this.#claimed.size > 0) await this.#leaving.released();
+    if (evicted > 0) this.#parts.onSlice(beganMs);
     const ready = this.#ready;
     this.#ready = [];
     await this.#outgoing.giveAll(ready);

@@ -45,6 +45,8 @@ export interface RoomParts {
   readonly sweep: () => Promise<void>;
   /** A victim was chosen; its tenant can still be read from the table. */
   readonly onCulled: (slot: number) => void;
+  /** A slice of culling, begun at `beganMs`, is committed. */
+  readonly onSlice: (beganMs: number) => void;
   readonly onTrouble: (message: string, error: unknown) => void;
 }
 

@@ -16,6 +16,7 @@ import type { ServerLimits } from "./limits.js";
 import type { Logger } from "./logger.js";
 import type { Operation, OperationServices, Reply } from "./operation.js";
 import { OPERATIONS, unknownOperation } from "./operations.js";
+import type { RequestCounts } from "./request-counts.js";
 import { ReplyWriter } from "./reply-writer.js";
 
 /** What all connections of a server share. */
@@ -26,6 +27,7 @@ export interface ConnectionContext extends OperationServices {
   readonly log: Logger;
   /** Bytes of requests and replies under way in all connections. */
   readonly inFlight: { bytes: number; requests: number };
+  readonly requests: RequestCounts;
   readonly handles: HandleCount;
   readonly waits: WaitCount;
   /** Milliseconds between two calls of tick(). */
@@ -36,6 +38,7 @@ export interface ConnectionContext extends OperationServices {
 /** A request between its header and the moment its reply has left. */
 interface Job {
   readonly id: HeaderValue;
+  readonly name: string;
   readonly fields: Fields;
   readonly operation: Operation | CacheError;
   readonly costBytes: number;
@@ -165,7 +168,15 @@ export class Connection {
     const buffer = takes && payloadBytes > 0 ? this.#context.pool.take(payloadBytes) : undefined;
     const replyBytes = operation instanceof CacheError ? 0 : (operation.replyBytes?.(fields) ?? 0);
     const costBytes = REQUEST_BYTES + (buffer?.length ?? 0) + replyBytes;
-    this.#receiving = { id, fields, operation, costBytes, buffer, payloadBytes };
+    this.#receiving = {
+      id,
+      name: operation instanceof CacheError ? "unknown" : name,
+      fields,
+      operation,
+      costBytes,
+      buffer,
+      payloadBytes,
+    };
     this.#account(1, costBytes);
     return buffer;
   }
@@ -210,6 +221,8 @@ export class Connection {
       reply = { header: { status: "error", ...errorFields(known) } };
     }
     if (job.buffer !== undefined) this.#context.pool.give(job.buffer);
+    const { status } = reply.header;
+    this.#context.requests.count(job.name, typeof status === "string" ? status : "none");
     try {
       this.#send(job, reply);
     } catch (error) {

@@ -10,6 +10,7 @@ import { Connection } from "./connection.js";
 import type { ConnectionContext } from "./connection.js";
 import { DRAIN_MS, SERVER_LIMITS } from "./limits.js";
 import type { ServerLimits } from "./limits.js";
+import { RequestCounts } from "./request-counts.js";
 import type { Logger } from "./logger.js";
 import { checkSocketPath, clearStaleSocket } from "./socket-path.js";
 
@@ -31,10 +32,25 @@ export interface ServerOptions {
   readonly config?: ConfigService;
 }
 
+/** What the metrics listener shows of a server. Counts are since its start. */
+export interface ServerFigures {
+  readonly connections: number;
+  readonly accepted: number;
+  readonly refused: number;
+  readonly handles: number;
+  readonly inFlight: { readonly requests: number; readonly bytes: number };
+  readonly requests: Iterable<{
+    readonly operation: string;
+    readonly status: string;
+    readonly count: number;
+  }>;
+}
+
 export interface Server {
   readonly connections: number;
   /** Requests whose replies have not left, and what they and their replies weigh. */
   readonly inFlight: { readonly requests: number; readonly bytes: number };
+  figures(): ServerFigures;
   /**
    * Stops listening, removes the socket, lets requests that were received finish for at most `drainMs`, then closes all
    * connections. Idempotent. A client that does not read delays it by no more than that.
@@ -67,6 +83,8 @@ class SocketServer implements Server {
   readonly #refused = new Set<Connection>();
   readonly #context: ConnectionContext;
   readonly #ticker: NodeJS.Timeout;
+  #accepted = 0;
+  #turnedAway = 0;
   #closing: Promise<void> | undefined;
   #onAllClosed: () => void = () => undefined;
 
@@ -81,6 +99,7 @@ class SocketServer implements Server {
       version: options.version,
       log: options.log,
       inFlight: { bytes: 0, requests: 0 },
+      requests: new RequestCounts(),
       handles: { value: 0, max: limits.handles },
       waits: { value: 0, max: limits.waits },
       tickMs,
@@ -99,6 +118,17 @@ class SocketServer implements Server {
 
   get inFlight(): { readonly requests: number; readonly bytes: number } {
     return { ...this.#context.inFlight };
+  }
+
+  figures(): ServerFigures {
+    return {
+      connections: this.connections,
+      accepted: this.#accepted,
+      refused: this.#turnedAway,
+      handles: this.#context.handles.value,
+      inFlight: this.inFlight,
+      requests: this.#context.requests.entries(),
+    };
   }
 
   async listen(): Promise<void> {
@@ -148,6 +178,7 @@ class SocketServer implements Server {
   #onConnection(socket: Socket): void {
     const connection = new Connection(this.#context, socket);
     this.#connections.add(connection);
+    this.#accepted += 1;
     if (this.#closing !== undefined) {
       connection.drain();
       return;
@@ -157,6 +188,7 @@ class SocketServer implements Server {
     // Whoever holds connections without a word gives way first: a client says hello at once.
     const guilty = this.#oldestSilent() ?? connection;
     this.#connections.delete(guilty);
+    this.#turnedAway += 1;
     guilty.refuse(
       new CacheError("E_LIMIT", `Cannot serve more than ${connectionsMax} connections: try later`),
     );

@@ -1,6 +1,7 @@
 /** The status of a cache as a header value, and back with every known field checked. */
 import { CacheError } from "../../index/core/errors.js";
 import type { CacheStatus } from "../api.js";
+import { COUNTS_SHAPE } from "./counts-shape.js";
 import type { Header, HeaderValue } from "./headers.js";
 import { wireInteger } from "./headers.js";
 
@@ -50,6 +51,7 @@ const SHAPE = {
   corrupt: "number",
   bypassed: {},
   start: { kind: "string", action: "string", ms: "number" },
+  ...COUNTS_SHAPE,
 } as const;
 
 type Shape = { readonly [key: string]: "string" | "number" | "list" | Shape };

@@ -3,6 +3,7 @@
  * states and of the byte sums that follow from them; who may change a state is written at each method.
  */
 import assert from "node:assert/strict";
+import { VolumeBytes } from "./volume-bytes.js";
 import { NO_SLOT, PAGE_BYTES, SLOT_BYTES, SLOT_PAGES } from "../../index/core/layout.js";
 
 /**
@@ -75,6 +76,13 @@ export class SlotTable {
   readonly #counts = new Float64Array(SLOT_STATES.length);
   #pagesTotal = 0;
   #validTotal = 0;
+  /** Valid bytes by volume. */
+  readonly volumes: VolumeBytes;
+
+  /** @param counted see VolumeBytes. */
+  constructor(counted = Number.POSITIVE_INFINITY) {
+    this.volumes = new VolumeBytes(counted);
+  }
 
   /** Slot numbers in use are 0 to numbers - 1. */
   get numbers(): number {
@@ -166,7 +174,10 @@ export class SlotTable {
   /** Names the tenant of a slot and how many of its bytes are valid. */
   setTenant(slot: number, { volumeId, objectId, block }: Tenant, validBytes: number): void {
     assert.ok(validBytes >= 0 && validBytes <= SLOT_BYTES);
-    this.#validTotal += validBytes - this.validBytesOf(slot);
+    const bytesBefore = this.validBytesOf(slot);
+    this.#validTotal += validBytes - bytesBefore;
+    if (bytesBefore !== 0) this.volumes.change(slot, this.volumeIdOf(slot), -bytesBefore);
+    this.volumes.change(slot, volumeId, validBytes);
     this.#validBytes[slot] = validBytes;
     this.#ownerLow[slot] = objectId % TWO_32;
     this.#ownerHigh[slot] = Math.floor(objectId / TWO_32);
@@ -179,6 +190,17 @@ export class SlotTable {
   /** The tenant's bytes no longer count; the slot keeps its file. */
   clearTenant(slot: number): void {
     this.setTenant(slot, NOBODY, 0);
+  }
+
+  /** Adds slots to the sums by volume after a start. @returns whether all are in them. */
+  countVolumes(slotsMax: number): boolean {
+    if (this.volumes.complete) return true;
+    return this.volumes.countSome(
+      this.#count,
+      slotsMax,
+      (slot) => this.volumeIdOf(slot),
+      (slot) => this.validBytesOf(slot),
+    );
   }
 
   /** A copy of everything, for the checkpoint. */
@@ -199,7 +221,7 @@ export class SlotTable {
 
   /** Takes over what a checkpoint holds, the arrays themselves; the values were checked by its reader. */
   static from(arrays: SlotArrays): SlotTable {
-    const table = new SlotTable();
+    const table = new SlotTable(0);
     const count = arrays.states.length;
     table.#count = count;
     table.#capacity = count;

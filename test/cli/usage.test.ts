@@ -125,6 +125,7 @@ const REFUSED: [string[], number, RegExp][] = [
   ],
   [["serve", "--dir", `DIR/${"c".repeat(120)}`], 64, /socket path .*want 1 to 107/],
   [["ping", "--socket", "s".repeat(108)], 64, /Cannot use --socket "s+": want 1 to 107/],
+  [["serve", "--dir", "DIR/c", "--metrics", "9100"], 64, /Cannot use --metrics "9100": want HOST:PORT/],
   [["ping", "--dir", ""], 64, /Cannot use --dir "": want a path/],
   [["cull"], 64, /Cannot cull: neither --to nor --free is given, want one of them$/],
   [["cull", "--to", "1G", "--free", "1G"], 64, /Cannot cull: --to and --free are given, want one of them$/],

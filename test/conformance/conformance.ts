@@ -92,6 +92,27 @@ function wholeCacheTests(check: Check): void {
     assert.type(status.start.ms, "number");
   });
 
+  check("counts what was asked of each volume", async (cache) => {
+    await cache.put(tagOf(0), bytesOf(1, 5000));
+    await cache.get(tagOf(0), { offsetBytes: 4000 });
+    await cache.get(tagOf(1));
+    const { volumes, counters, hitRatio, latencies } = await cache.status();
+    const [first] = volumes;
+    assert.is(volumes.length, 1);
+    assert.is(first?.fs, "nfs");
+    assert.is(first?.volume, "volume");
+    assert.is(first?.hits, 1);
+    assert.is(first?.misses, 1);
+    assert.is(first?.puts, 1);
+    assert.is(first?.bytesHit, 1000);
+    assert.is(first?.bytesStored, 5000);
+    assert.is(counters.bytesHit, 1000);
+    assert.is(counters.bytesStored, 5000);
+    assert.is(hitRatio, 0.5);
+    for (const { counts, boundsMs } of Object.values(latencies))
+      assert.is(counts.length, boundsMs.length + 1);
+  });
+
   check("culls to what is asked for, and tells what went", async (cache) => {
     const count = 8;
     for (let block = 0; block < count; block += 1) await cache.put(tagOf(block), bytesOf(block, SLOT_BYTES));

@@ -24,6 +24,7 @@ import {
 } from "../../engine/daemon/arguments.js";
 import type { LeaseOptions, LeaseResult } from "../../engine/lease-api.js";
 import { MemoryBlock, invalidateIn } from "./memory-blocks.js";
+import { MemoryCounts } from "./memory-counts.js";
 import { type FileModel, type Life, MemoryVolume, newFile, newVolume, settle } from "./memory-handles.js";
 import { getOrLease, memoryLeases } from "./memory-leases.js";
 import { FIXED_STATUS, inodeKey, obtain, volumeKey } from "./memory-parts.js";
@@ -39,9 +40,7 @@ export class MemoryCache implements BlockCache {
   #epoch = 1;
   #closed = false;
   leases = memoryLeases();
-  #hits = 0;
-  #misses = 0;
-  #puts = 0;
+  readonly #counts = new MemoryCounts();
   #culled = 0;
 
   constructor(options: MemoryCacheOptions = {}) {
@@ -72,8 +71,8 @@ export class MemoryCache implements BlockCache {
   }
 
   /** What was counted as a miss ends as something else. */
-  uncountMiss(): void {
-    this.#misses -= 1;
+  uncountMiss(tag: Tag): void {
+    this.#counts.missed(tag, -1);
   }
 
   get closed(): boolean {
@@ -93,11 +92,11 @@ export class MemoryCache implements BlockCache {
     let whole = block !== undefined;
     for (let page = first; page * PAGE_BYTES < end; page += 1) whole &&= block?.known.has(page) === true;
     if (block === undefined || !whole) {
-      this.#misses += 1;
+      this.#counts.missed(tag);
       return { kind: "miss" };
     }
-    this.#hits += 1;
     const part = block.bytes.subarray(offsetBytes, Math.max(offsetBytes, end));
+    this.#counts.hit(tag, part.length);
     if (options?.into === undefined) return { kind: "hit", bytes: Buffer.from(part) };
     options.into.set(part);
     return { kind: "hit", bytes: nameBuffer(options.into).subarray(0, part.length) };
@@ -110,7 +109,7 @@ export class MemoryCache implements BlockCache {
     const file = this.obtainFile(tag);
     file.blocks.set(block, MemoryBlock.whole(bytes));
     this.leases.stored(file, block);
-    this.#puts += 1;
+    this.#counts.stored(tag, bytes.length);
     return { kind: "stored" };
   }
 
@@ -158,10 +157,8 @@ export class MemoryCache implements BlockCache {
       validBytes: blocks.reduce((sum, block) => sum + block.validBytes, 0),
       slots: { total: used, used, free: 0, quarantined: 0, unknown: 0 },
       leases: this.leases.counts,
-      hits: this.#hits,
-      misses: this.#misses,
-      puts: this.#puts,
       culled: this.#culled,
+      ...this.#counts.status(this.#files().length, this.#life.size),
     };
   }
 

@@ -12,7 +12,7 @@ export interface LeasedCache {
   readonly closed: boolean;
   readonly leases: Leases<LeasedFile>;
   checkOpen(): void;
-  uncountMiss(): void;
+  uncountMiss(tag: Tag): void;
   enter(operation: string): Promise<void>;
   read(tag: Tag, options: LeaseOptions): GetResult;
   obtainFile(tag: Tag): LeasedFile;
@@ -44,7 +44,7 @@ export async function getOrLease(
     });
     if (answer.kind === "miss" || answer.kind === "bypass") return answer;
     if (answer.kind === "again") {
-      cache.uncountMiss();
+      cache.uncountMiss(tag);
       continue;
     }
     const { grant } = answer;

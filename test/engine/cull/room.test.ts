@@ -60,6 +60,7 @@ async function withRoom(
       sweep: async () => {},
       indexPressed: () => scene.indexPressed,
       onCulled: (slot) => scene.culled.push(slot),
+      onSlice: () => undefined,
       onTrouble: () => {},
     });
     const drivePages = (pages: number): Promise<void> => {
