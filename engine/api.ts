@@ -8,9 +8,11 @@
  */
 import type { NameBytes } from "../index/core/names.js";
 import type { LimitOptions, Limits } from "./limits.js";
+import type { FileMetadata } from "./metadata-api.js";
 
 export type { NameBytes } from "../index/core/names.js";
 export type { LimitOptions, Limits, ShareRule } from "./limits.js";
+export type * from "./metadata-api.js";
 
 /** Names one block: `block` is the 0-based number of a 256 KiB block, below 2^45. */
 export interface Tag {
@@ -115,6 +117,8 @@ export interface VolumeHandle {
 /** A handle on (fs, volume, inode), as fscache's cookie; what a volume handle says of coherency data holds here too. Its blocks are those that a Tag with the same names means. */
 export interface CookieHandle {
   readonly outcome: AcquireOutcome;
+  /** Attributes, link target, extended attributes and directory entries. */
+  readonly metadata: FileMetadata;
   /** Size of the file as this handle knows it. */
   readonly sizeBytes: bigint;
   /** Reads a byte range; at most READ_BYTES_MAX at once. */

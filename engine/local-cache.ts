@@ -108,6 +108,7 @@ export class LocalCache implements OwnedCache {
       takeSequence: this.#session.takeSequence,
       indexFull: () => this.#session.gauge.full(),
       noteRecord: (bytes: number) => this.#session.gauge.noteRecord(bytes),
+      ...this.#session.metadataParts,
       admit: () => this.#admit(),
       betweenWipes: this.#betweenWipes,
     };

@@ -7,6 +7,7 @@ import type { BlockIndex } from "../index/block-index.js";
 import { type CacheError, isCacheError } from "../index/core/errors.js";
 import { OBJECT_IDS_MAX } from "../index/core/layout.js";
 import type { ObjectRecord, VolumeRecord } from "../index/records.js";
+import type { ObjectSets } from "./metadata-set.js";
 import { type NameBytes, checkFsName, checkName, nameBuffer } from "../index/core/names.js";
 
 /** States kept in memory beyond those in use. */
@@ -59,6 +60,8 @@ export class ObjectState {
   readonly fills = new Set<number>();
   /** Blocks that were stored or removed while fills were under way, and the number of that: older fills come too late. */
   floors: Map<number, number> | undefined;
+  /** Its extended attributes and directory entries, as far as they were asked for. */
+  readonly sets: ObjectSets = {};
 
   constructor(id: number, volume: VolumeState, inode: Buffer) {
     this.id = id;
@@ -242,6 +245,15 @@ export class Objects {
   letGoVolume(volume: VolumeState): void {
     volume.users -= 1;
     if (volume.users === 0) this.#idleVolumes.add(volume);
+  }
+
+  /** Files that are loaded and that nobody uses, the longest unused first. */
+  idle(): Iterable<ObjectState> {
+    return this.#idleObjects;
+  }
+
+  get idleCount(): number {
+    return this.#idleObjects.size;
   }
 
   #readable<T>(find: () => T | undefined): T | undefined {

@@ -27,6 +27,7 @@ import { Checksummer } from "./slots/checksums.js";
 import { HotSlots } from "./slots/hot.js";
 import type { SlotIo } from "./slots/io.js";
 import { SlotFiles } from "./slots/slot-files.js";
+import type { HandleParts } from "./volume-handle.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
 import { WriteBack } from "./slots/write-back.js";
 
@@ -116,9 +117,23 @@ export class Session {
     );
     for (const slot of state.order) this.blocks.life.ranking.insert(slot);
     this.#regroup();
-    this.housekeeper = new Housekeeper(this.blocks, log);
+    this.housekeeper = new Housekeeper(this.blocks, log, {
+      indexPressed: () => this.gauge.pressed(),
+    });
     this.#discovery = this.#newDiscovery();
     this.#removing = removeOldIndexes(state.paths, state.epoch, log);
+  }
+
+  /** What handles need for the metadata of their files. */
+  get metadataParts(): Pick<HandleParts, "counters" | "now" | "sessionSequence" | "onCorrupt" | "onTrouble"> {
+    const { now, state } = this.options;
+    return {
+      counters: this.counters,
+      now,
+      sessionSequence: state.nextSequence,
+      onCorrupt: this.#onCorrupt,
+      onTrouble: this.#onTrouble,
+    };
   }
 
   readonly #onTrouble = (message: string, error: unknown): void => {
@@ -171,6 +186,7 @@ export class Session {
     room.giveAllFree();
     await room.fit();
     this.#discovery.start();
+    this.housekeeper.takeUp();
     this.drive.watch(() => this.blocks.life.room.driveChanged());
   }
 
@@ -212,6 +228,7 @@ export class Session {
       throw new CacheError("E_IO", `Cannot wipe: ${messageOf(error)}`, { cause: error });
     } finally {
       this.housekeeper.resume();
+      this.housekeeper.takeUp(); // what was given up half-way
       this.#discovery = this.#newDiscovery();
       this.#discovery.start();
     }

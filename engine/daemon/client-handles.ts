@@ -15,6 +15,7 @@ import { checkCoherency, checkFileSize, checkRead, checkWrite } from "./argument
 import { bypassOf, failureOf, reasonOf } from "./client-call.js";
 import type { CallOptions } from "./client-call.js";
 import type { Link } from "./client-link.js";
+import { RemoteMetadata } from "./client-metadata.js";
 import type { Fields } from "./fields.js";
 import type { Header } from "./headers.js";
 import { presentRanges, spreadParts } from "./ranges.js";
@@ -85,6 +86,7 @@ export class RemoteVolume extends RemoteHandle implements VolumeHandle {
 }
 
 class RemoteCookie extends RemoteHandle implements CookieHandle {
+  readonly metadata: RemoteMetadata;
   readonly #volume: RemoteVolume;
   #sizeBytes: bigint;
 
@@ -92,6 +94,7 @@ class RemoteCookie extends RemoteHandle implements CookieHandle {
     super(volume.link, reply);
     this.#volume = volume;
     this.#sizeBytes = reply.uint63("size");
+    this.metadata = new RemoteMetadata(this);
   }
 
   get sizeBytes(): bigint {

@@ -8,6 +8,7 @@ import type { Fields } from "./fields.js";
 import { HANDLE_OPERATIONS } from "./handle-operations.js";
 import { wireInteger } from "./headers.js";
 import type { Header } from "./headers.js";
+import { METADATA_OPERATIONS } from "./metadata-operations.js";
 import { askedBytes } from "./operation.js";
 import type { Operation } from "./operation.js";
 import { encodeStatus } from "./status-codec.js";
@@ -102,6 +103,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["ping", ping],
   ["stop", stop],
   ...HANDLE_OPERATIONS,
+  ...METADATA_OPERATIONS,
 ]);
 
 function bypassHeader(bypass: Bypass): Header {

@@ -5,6 +5,8 @@ import { SLOT_BYTES } from "../../index/core/layout.js";
 import type { BlockCache } from "../../engine/api.js";
 import { argumentTests, blockTests, nameTests } from "./blocks.js";
 import { handleTests, rangeTests } from "./files.js";
+import { directoryTests } from "./directories.js";
+import { metadataTests } from "./metadata.js";
 import { bytesOf, isHit, isStored, rejects, tagOf, VERSION_1 } from "./support.js";
 import type { Check } from "./support.js";
 
@@ -34,6 +36,8 @@ export function conformance(name: string, open: () => Promise<OpenedCache>): voi
   argumentTests(check);
   handleTests(check);
   rangeTests(check);
+  metadataTests(check);
+  directoryTests(check);
   wholeCacheTests(check);
   test.run();
 }

@@ -29,7 +29,20 @@ import {
   checkUsedBytesMax,
   checkWrite,
 } from "../../engine/daemon/arguments.js";
-import { addRange, inodeKey, obtain, piecesOf, volumeKey } from "./memory-parts.js";
+import { MemoryMetadata } from "./memory-metadata.js";
+import {
+  type FileModel,
+  type VolumeModel,
+  addRange,
+  forget,
+  inodeKey,
+  newFile,
+  newVolume,
+  obtain,
+  piecesOf,
+  settle,
+  volumeKey,
+} from "./memory-parts.js";
 
 export interface MemoryCacheOptions {
   /** Awaited before every operation, to be slow, to hang or to fail. */
@@ -38,19 +51,6 @@ export interface MemoryCacheOptions {
 
 const BLOCK_BYTES = BigInt(SLOT_BYTES);
 const EMPTY = Buffer.alloc(0);
-
-interface VolumeModel {
-  coherency: Buffer;
-  revision: number;
-  readonly files: Map<string, FileModel>;
-}
-
-interface FileModel {
-  coherency: Buffer;
-  revision: number;
-  sizeBytes: bigint;
-  readonly blocks: Map<number, Buffer>;
-}
 
 /** All content between two wipes. */
 type Life = Map<string, VolumeModel>;
@@ -129,7 +129,7 @@ export class MemoryCache implements BlockCache {
     const known = this.#life.get(key);
     const model = obtain(this.#life, key, newVolume);
     const outcome = settle(model, known !== undefined, options?.coherency);
-    if (outcome === "invalidated") for (const file of model.files.values()) file.blocks.clear();
+    if (outcome === "invalidated") for (const file of model.files.values()) forget(file);
     return new MemoryVolume(this, model, outcome);
   }
 
@@ -251,7 +251,7 @@ class MemoryVolume implements VolumeHandle {
     const resized = options?.sizeBytes !== undefined && options.sizeBytes !== known?.sizeBytes;
     let outcome = settle(file, known !== undefined, options?.coherency);
     if (known !== undefined && resized) outcome = "invalidated";
-    if (outcome === "invalidated") file.blocks.clear();
+    if (outcome === "invalidated") forget(file);
     file.sizeBytes = options?.sizeBytes ?? file.sizeBytes;
     return new MemoryCookie(this, { file, key, outcome });
   }
@@ -259,7 +259,7 @@ class MemoryVolume implements VolumeHandle {
   async invalidate(): Promise<void> {
     this.check();
     await this.cache.enter("invalidateVolume");
-    for (const file of this.model.files.values()) file.blocks.clear();
+    for (const file of this.model.files.values()) forget(file);
   }
 
   async relinquish(options?: {
@@ -272,12 +272,13 @@ class MemoryVolume implements VolumeHandle {
     this.#held = false;
     if (options?.coherency !== undefined && !this.stale)
       this.model.coherency = Buffer.from(options.coherency);
-    if (options?.invalidate === true) for (const file of this.model.files.values()) file.blocks.clear();
+    if (options?.invalidate === true) for (const file of this.model.files.values()) forget(file);
   }
 }
 
 class MemoryCookie implements CookieHandle {
   readonly outcome: AcquireOutcome;
+  readonly metadata: MemoryMetadata;
   readonly #volume: MemoryVolume;
   readonly #file: FileModel;
   readonly #key: string;
@@ -291,6 +292,11 @@ class MemoryCookie implements CookieHandle {
     this.outcome = found.outcome;
     if (found.outcome === "invalidated") found.file.revision += 1;
     this.#revision = found.file.revision;
+    this.metadata = new MemoryMetadata(found.file.metadata, async (operation) => {
+      this.#check();
+      await this.#volume.cache.enter(operation);
+      return this.#stale ? { kind: "bypass", reason: "stale" } : undefined;
+    });
   }
 
   get sizeBytes(): bigint {
@@ -339,7 +345,7 @@ class MemoryCookie implements CookieHandle {
     await this.#volume.cache.enter("invalidateCookie");
     checkCoherency(options?.coherency);
     checkFileSize(options?.sizeBytes);
-    this.#file.blocks.clear();
+    forget(this.#file);
     this.#file.sizeBytes = options?.sizeBytes ?? this.#file.sizeBytes;
     if (options?.coherency !== undefined) this.#file.coherency = Buffer.from(options.coherency);
     if (options?.coherency === undefined && options?.sizeBytes === undefined) return;
@@ -355,7 +361,7 @@ class MemoryCookie implements CookieHandle {
     if (options?.coherency !== undefined && !this.#stale)
       this.#file.coherency = Buffer.from(options.coherency);
     if (options?.retire !== true) return;
-    this.#file.blocks.clear();
+    forget(this.#file);
     this.#volume.model.files.delete(this.#key);
   }
 
@@ -373,23 +379,4 @@ class MemoryCookie implements CookieHandle {
     if (left <= 0n) return 0;
     return left < BigInt(lengthBytes) ? Number(left) : lengthBytes;
   }
-}
-
-function settle(
-  state: { coherency: Buffer },
-  known: boolean,
-  coherency: Uint8Array | undefined,
-): AcquireOutcome {
-  const before = state.coherency;
-  if (coherency !== undefined) state.coherency = Buffer.from(coherency);
-  if (!known) return "created";
-  return before.equals(state.coherency) ? "found" : "invalidated";
-}
-
-function newVolume(): VolumeModel {
-  return { coherency: EMPTY, revision: 0, files: new Map() };
-}
-
-function newFile(): FileModel {
-  return { coherency: EMPTY, revision: 0, sizeBytes: 0n, blocks: new Map() };
 }

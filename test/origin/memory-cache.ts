@@ -68,6 +68,9 @@ export class MemoryCache implements BlockCache {
     return {
       outcome,
       sizeBytes,
+      get metadata(): never {
+        throw new CacheError("E_OPERATION", "Cannot use metadata: this cache has none");
+      },
       read: async (offsetBytes, lengthBytes) => this.#read(content, offsetBytes, lengthBytes),
       write: async (offsetBytes, bytes) => this.#write(content, offsetBytes, bytes),
       invalidate: async () => content.blocks.clear(),
