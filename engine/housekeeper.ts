@@ -45,6 +45,8 @@ export class Housekeeper {
   readonly #left = new Set<number>();
   #emptied = 0;
   #pressed = false;
+  /** Files whose metadata was culled by the last sweep that was asked for. */
+  #culled = 0;
   #sweptMs = Number.NEGATIVE_INFINITY;
   /** Steps since others had their turn. */
   #steps = 0;
@@ -91,14 +93,19 @@ export class Housekeeper {
     this.#wake();
   }
 
-  /** Removes the records of files without blocks, however few there are; at most once in a while. */
-  async sweepNow(): Promise<void> {
+  /**
+   * Removes the records of files without blocks, however few there are, and culls metadata; at most once in a while.
+   * @returns how many files lost metadata.
+   */
+  async sweepNow(): Promise<number> {
     while (this.#running !== undefined) await this.#running;
     const waitMs = this.#sweptMs + SWEEP_EVERY_MS - monotonicMs();
     if (waitMs > 0) await sleep(waitMs);
-    if (this.#stopped || this.#running !== undefined) return;
+    if (this.#stopped || this.#running !== undefined) return 0;
     this.#pressed = true;
+    this.#culled = 0;
     await this.#start();
+    return this.#culled;
   }
 
   /** Forgets all work, as after a wipe. */
@@ -246,6 +253,7 @@ export class Housekeeper {
   /** Takes the record of a file out of the index, and with it what it has of metadata. */
   *#cull(record: Pick<ObjectRecord, "id" | "volumeId" | "inode">): Generator<void> {
     const { index, objects } = this.#blocks.life;
+    this.#culled += 1;
     objects.removeRecord(record);
     noteReclaim(index, record.id, EVERYTHING);
     yield* reclaimMetadata(index, record.id, { stamp: EVERYTHING });

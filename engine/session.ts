@@ -319,8 +319,9 @@ export class Session {
       committed: () => index.committed(),
       indexPressed: () => this.gauge.pressed(),
       sweep: async () => {
-        await this.housekeeper.sweepNow();
+        const culled = await this.housekeeper.sweepNow();
         this.gauge.reset();
+        return culled;
       },
       onCulled: (slot) => {
         this.counters.culled += 1;

@@ -143,18 +143,19 @@ export class Culler {
 
   async #relieveIndex(): Promise<void> {
     const { sweep, indexPressed, table } = this.#parts;
-    await sweep(); // what earlier culling left may be enough
+    let swept = await sweep(); // what earlier culling left may be enough
     while (!this.#closed && indexPressed() && this.#evictor.possible) {
-      const share = Math.ceil(table.countOf(STATE.used) / RELIEF_SHARE);
+      const share = Math.floor(table.countOf(STATE.used) / RELIEF_SHARE);
       for (
-        let left = Math.max(SLICE_VICTIMS_MAX, share);
+        // Where metadata is what fills the index, blocks give up their share and no more.
+        let left = swept > 0 ? share : Math.max(SLICE_VICTIMS_MAX, share);
         left > 0 && !this.#closed;
         left -= SLICE_VICTIMS_MAX
       ) {
         this.#evictor.evict(Math.min(left, SLICE_VICTIMS_MAX), () => true);
         await this.#leaving.released();
       }
-      await sweep();
+      swept = await sweep();
     }
   }
 
