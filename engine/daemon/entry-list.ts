@@ -1,7 +1,7 @@
 /** Lists of entries or extended attributes as payloads. Pure. Format: engine/PROTOCOL.md "Entry lists". */
 import { CacheError } from "../../index/core/errors.js";
 import type { CacheErrorCode } from "../../index/core/errors.js";
-import { ENTRIES_MAX, ENTRY_HEAD_BYTES } from "../metadata-api.js";
+import { ENTRIES_MAX, ENTRY_HEAD_BYTES, ENTRY_NAME_BYTES_MAX, XATTR_BYTES_MAX } from "../metadata-api.js";
 
 export interface ListedEntry {
   readonly name: Buffer;
@@ -28,16 +28,22 @@ export function encodeEntryList(entries: readonly ListedEntry[]): Buffer {
   return Buffer.concat(parts);
 }
 
-/** Views on `bytes`. @throws {CacheError} `code` unless whole entries, ENTRIES_MAX at most; their lengths are for others to check. */
+/**
+ * Views on `bytes`. @throws {CacheError} `code` unless whole entries, ENTRIES_MAX at most, each with a name and no part
+ * longer than in any use; narrower limits are for others to check.
+ */
 export function decodeEntryList(bytes: Buffer, code: CacheErrorCode): ListedEntry[] {
   const entries: ListedEntry[] = [];
   for (let at = 0; at < bytes.length;) {
     const bodyAt = at + ENTRY_HEAD_BYTES;
     if (bodyAt > bytes.length || entries.length === ENTRIES_MAX) throw malformed(code, at, bytes.length);
-    const inodeAt = bodyAt + bytes.readUInt16LE(at);
+    const nameBytes = bytes.readUInt16LE(at);
+    const valueBytes = bytes.readUInt32LE(at + VALUE_BYTES_AT);
+    const inodeAt = bodyAt + nameBytes;
     const valueAt = inodeAt + bytes.readUInt16LE(at + INODE_BYTES_AT);
-    const end = valueAt + bytes.readUInt32LE(at + VALUE_BYTES_AT);
-    if (end > bytes.length) throw malformed(code, at, bytes.length);
+    const end = valueAt + valueBytes;
+    const fits = nameBytes >= 1 && nameBytes <= ENTRY_NAME_BYTES_MAX && valueBytes <= XATTR_BYTES_MAX;
+    if (!fits || end > bytes.length) throw malformed(code, at, bytes.length);
     entries.push({
       name: bytes.subarray(bodyAt, inodeAt),
       inode: bytes.subarray(inodeAt, valueAt),
