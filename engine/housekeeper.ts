@@ -62,8 +62,12 @@ export class Housekeeper {
 
   /** Goes on with what an earlier session left undone. */
   takeUp(): void {
-    for (const { objectId, stamp } of notedReclaims(this.#blocks.life.index)) {
-      this.#reclaims.push({ volumeId: 0, object: { id: objectId }, stamp });
+    try {
+      for (const { objectId, stamp } of notedReclaims(this.#blocks.life.index)) {
+        this.#reclaims.push({ volumeId: 0, object: { id: objectId }, stamp });
+      }
+    } catch (error) {
+      this.#log("warn", "what an earlier session left to clean is not known", { error: String(error) });
     }
     this.#wakeForWork();
   }

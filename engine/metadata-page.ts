@@ -7,7 +7,7 @@ import { ENTRY_LIST_BYTES_MAX } from "./metadata-api.js";
 import type { MetadataSet, SetState } from "./metadata-set.js";
 
 /** Records that one page looks at, those of earlier sets included, before it ends as it is. */
-const PAGE_RECORDS_MAX = 4096;
+const PAGE_RECORDS_MAX = 2048;
 const SLICE_RECORDS = 512;
 
 export interface PageOptions<Item> {

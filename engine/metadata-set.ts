@@ -132,7 +132,7 @@ export class MetadataSet {
 
   /** A record that does not read back is dropped; then names may be missing. */
   #read(kind: "xattr" | "entry" | SetRecord["kind"], name?: Buffer): MetadataRecord | undefined {
-    const { index, onCorrupt } = this.#parts;
+    const { index, onCorrupt, reclaimItems, takeSequence } = this.#parts;
     try {
       return index.metadata.get(this.#object.id, kind, name);
     } catch (error) {
@@ -140,6 +140,7 @@ export class MetadataSet {
       onCorrupt(error);
       index.metadata.remove(this.#object.id, kind, name);
       if (kind === this.itemKind) this.spoil();
+      else reclaimItems(this.itemKind, takeSequence());
       return undefined;
     }
   }

@@ -38,6 +38,8 @@ export interface Slice {
 export class MetadataIndex {
   readonly #layers: Layers;
   readonly #commits: GroupCommit;
+  /** False while there has been no metadata of anything; unknown before the first look. */
+  #used: boolean | undefined;
 
   constructor(layers: Layers, commits: GroupCommit) {
     this.#layers = layers;
@@ -77,6 +79,8 @@ export class MetadataIndex {
 
   /** Whether there is any record of an object, be it stale or damaged. */
   has(objectId: number): boolean {
+    this.#used ??= this.#layers().store.scan("metadata", {}, 1).length > 0;
+    if (!this.#used) return false; // those who cache blocks alone are spared the search
     for (let after: Buffer | undefined; ;) {
       const { records, damaged, next } = this.slice({ objectId, recordsMax: 1, after });
       if (records.length + damaged.length > 0) return true;
@@ -123,6 +127,7 @@ export class MetadataIndex {
 
   #change(objectId: number, change: NameChange<MetadataRecord>): void {
     this.#layers(); // throws once closed
+    if (change.record !== null) this.#used = true;
     this.#commits.pending.setMetadata(objectId, change);
     this.#commits.changed();
   }

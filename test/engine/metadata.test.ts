@@ -261,8 +261,8 @@ metadata("a listing that the index has no room for does not become complete", as
   });
 });
 
-/** Gives the record under a key with this name another version. @returns how many were found. */
-function damage(directory: string, name: string): number {
+/** Gives the record under a key with this end another version. @returns how many were found. */
+function damage(directory: string, name: string | Buffer): number {
   const [epoch] = fs.readdirSync(path.join(directory, "index")).filter((one) => /^\d+$/.test(one));
   const file = path.join(directory, "index", String(epoch), "data.mdb");
   const bytes = fs.readFileSync(file);
@@ -309,6 +309,29 @@ for (const [how, read] of damagedReads) {
     },
   );
 }
+
+metadata("a directory whose own record does not read back is as good as not cached", async () => {
+  await withPlace(async (directory) => {
+    const cache = await openAt(directory);
+    const { metadata: one } = await cookieOf(cache);
+    await fill(one, ["a", "b"]);
+    await one.setAttributes(bytesOf(1, 10));
+    await cache.close();
+    assert.ok(damage(directory, Buffer.from([0, 0, 0, 0, 0, 1, 5])) > 0);
+    const next = await openAt(directory);
+    const { metadata: again } = await cookieOf(next);
+    assert.deepEqual(await again.lookup("a"), MISS);
+    assert.deepEqual(await again.list(), MISS);
+    assert.equal((await again.getAttributes()).kind, "found");
+    await fill(again, ["c"]);
+    assert.deepEqual((await namesOf(again)).names, ["c"]);
+    assert.equal((await next.status()).corrupt, 1);
+    await pause(600);
+    await next.close();
+    assert.equal(await recordsIn(directory), 3);
+    await expectSound(directory);
+  });
+});
 
 metadata("fsck finds metadata of a file that is not known", async () => {
   await withPlace(async (directory) => {
