@@ -16,7 +16,7 @@ build: node_modules/.installed ## compile to dist/, which is made anew
 	@$(NPX) tsc -p .
 
 run: build ## start a cache in .tagcache/, warm it with WARM (default /usr/share), read it back twice, compare
-	@node dist/cli/main.js demo --dir .tagcache $(if $(WARM),--warm $(WARM)) $(if $(ONCE),--once)
+	@TAGCACHE_CONFIG=/dev/null node dist/cli/main.js demo --dir .tagcache $(if $(WARM),--warm $(WARM)) $(if $(ONCE),--once)
 
 lint: node_modules/.installed ## formatting and lint rules, the direction of imports among them
 	@$(NPX) oxfmt --check engine index cli test

@@ -28,6 +28,8 @@ export interface LogOptions {
 export interface CliLogger extends Logger {
   /** Writes what was held back as a repetition and is due. Called by a timer; by hand before the process ends. */
   flush(options?: { readonly all: boolean }): void;
+  /** From here on messages below `level` are dropped. */
+  setLevel(level: LogLevel): void;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -43,7 +45,7 @@ interface Remembered {
 export function createLogger(options: LogOptions): CliLogger {
   const nowMs = options.nowMs ?? Date.now;
   const remembered = new Map<string, Remembered>();
-  const threshold = LOG_LEVELS.indexOf(options.level);
+  let threshold = LOG_LEVELS.indexOf(options.level);
 
   const emit = (level: LogLevel, message: string, fields: Fields): void => {
     const line = options.format === "json" ? jsonLine : textLine;
@@ -82,6 +84,9 @@ export function createLogger(options: LogOptions): CliLogger {
     info: (message, fields) => log("info", message, fields),
     debug: (message, fields) => log("debug", message, fields),
     flush,
+    setLevel: (level) => {
+      threshold = LOG_LEVELS.indexOf(level);
+    },
   };
 }
 

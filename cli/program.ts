@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { addCat } from "./commands/cat.js";
 import { addCheck } from "./commands/check.js";
+import { addConfig } from "./commands/config.js";
 import { addCull } from "./commands/cull.js";
 import { addDemo } from "./commands/demo.js";
 import { addFsck } from "./commands/fsck.js";
@@ -19,7 +20,7 @@ import { version } from "./version.js";
 const EXIT_HELP = `
 Exit status, as in sysexits(3): 0 done, 1 answered with no (a miss, not all cached), 64 wrong command line,
 65 wrong data, 66 no input, 69 no daemon, 70 a bug, 74 drive or file system failed, 75 busy or no room for
-now, 78 wrong setting or directory. fsck has those of fsck(8): 0, 4, 8, 16.
+now, 78 wrong setting, config file or directory. fsck has those of fsck(8): 0, 4, 8, 16.
 
 Whoever can reach the socket can read everything in the cache.`;
 
@@ -43,7 +44,7 @@ export function buildProgram(): Command {
     .addHelpText("after", EXIT_HELP);
   addGlobalOptions(program);
   const commands = [
-    [addServe, addStatus, addPing, addStop],
+    [addServe, addStatus, addPing, addStop, addConfig],
     [addWarm, addCat, addCheck, addGet, addPut],
     [addCull, addWipe, addFsck, addDemo],
   ];

@@ -1,88 +1,70 @@
-/** The settings that all commands share, and where they come from: the command line, then the environment, then defaults. */
-import { statfsSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, isAbsolute, join } from "node:path";
+/** The settings of a command: from its flags, the environment, the config file and the defaults, in this order. */
 import type { Command } from "commander";
 import { Option } from "commander";
-import { errnoOf } from "../index/core/errors.js";
-import { parseSize } from "../index/core/units.js";
-import { CliError, EXIT } from "./exit-codes.js";
+import { defaultDirectory } from "./directories.js";
+import { type KeyName, KEYS, KEY_NAMES, SHARED_KEYS, variableOf } from "./config/keys.js";
+import { type Settings, overlay, settingsFrom } from "./config/layers.js";
+import { type Given, environmentLayer, fileLocation, flagLayer, loadFile } from "./config/sources.js";
 
-export interface Settings {
-  /** The cache directory, as it was given. */
-  readonly directory: string;
-  /** Set when the ledger lies elsewhere than in the cache directory. */
-  readonly stateDirectory?: string;
-  readonly socketPath: string;
-}
-
-interface GlobalOptions {
-  readonly dir?: string;
-  readonly stateDir?: string;
-  readonly socket?: string;
-}
+export type { Settings } from "./config/layers.js";
 
 /** Declares the options that may stand before or after the name of a command. */
 export function addGlobalOptions(program: Command): void {
-  program
-    .addOption(
-      new Option("--dir <path>", `cache directory (default: ${defaultDirectory()})`).env("TAGCACHE_DIR"),
-    )
-    .addOption(
-      new Option("--state-dir <path>", "directory of the ledger (default: <dir>/ledger)").env(
-        "TAGCACHE_STATE_DIR",
-      ),
-    )
-    .addOption(
-      new Option("--socket <path>", "socket of the daemon (default: <dir>/sock)").env("TAGCACHE_SOCKET"),
-    );
+  const { path } = fileLocation(undefined, { ...process.env, TAGCACHE_CONFIG: "" });
+  program.addOption(
+    new Option("--config <file>", `settings, as TOML (default: ${path}, if there)`).env("TAGCACHE_CONFIG"),
+  );
+  addKeyOptions(program, SHARED_KEYS);
 }
 
-/** The shared settings as they stand for a command. @throws {CliError} 64 for an empty path. */
-export function settingsOf(command: Command): Settings {
-  const program = command.parent ?? command;
-  const given = program.opts<GlobalOptions>();
-  const path = (name: "dir" | "stateDir" | "socket", flag: string): string | undefined => {
-    const value = given[name];
-    if (value !== "") return value;
-    // An empty variable means an unset one.
-    if (program.getOptionValueSource(name) === "env") return undefined;
-    throw new CliError(EXIT.usage, `Cannot use ${flag} "": want a path`);
-  };
-  const directory = path("dir", "--dir") ?? defaultDirectory();
-  const stateDirectory = path("stateDir", "--state-dir");
-  return {
-    directory,
-    ...(stateDirectory !== undefined && { stateDirectory }),
-    socketPath: path("socket", "--socket") ?? join(directory, "sock"),
-  };
+/** Declares every option that is `serve`'s alone. */
+export function addServeOptions(command: Command): Command {
+  const shared = new Set<KeyName>(SHARED_KEYS);
+  addKeyOptions(
+    command,
+    KEY_NAMES.filter((key) => !shared.has(key)),
+  );
+  return command;
 }
 
-/** Where a cache lies unless told otherwise. */
-export function defaultDirectory(): string {
-  if (process.getuid?.() === 0) return "/var/cache/tagcache";
-  const xdg = process.env["XDG_CACHE_HOME"] ?? "";
-  // The XDG specification says that a relative path is to be ignored.
-  return join(isAbsolute(xdg) ? xdg : join(homedir(), ".cache"), "tagcache");
-}
-
-/**
- * Reads a capacity; a percentage is of the drive that holds, or will hold, the directory.
- * @throws {CacheError} E_ARGUMENT when the text is no size.
- */
-export function parseCapacity(text: string, directory: string): number {
-  const drive = text.trim().endsWith("%") ? driveOf(directory) : undefined;
-  return parseSize(text, drive === undefined ? {} : { totalBytes: drive.totalBytes });
-}
-
-/** Size and room of the drive that holds a directory, or its nearest parent that exists. */
-export function driveOf(directory: string): { totalBytes: number; availableBytes: number } {
-  for (let path = directory; ; path = dirname(path)) {
-    try {
-      const { bsize, blocks, bavail } = statfsSync(path);
-      return { totalBytes: bsize * blocks, availableBytes: bsize * bavail };
-    } catch (error) {
-      if (errnoOf(error) !== "ENOENT" || dirname(path) === path) throw error;
-    }
+function addKeyOptions(command: Command, keys: readonly KeyName[]): void {
+  for (const key of keys) {
+    const { placeholder, description, defaultText } = KEYS[key];
+    const known = key === "dir" ? defaultDirectory() : defaultText;
+    const text = known ? `${description} (default: ${known})` : description;
+    // Commander shows the variable in the help; it is read in config/sources.ts, with the others.
+    const option = new Option(`--${key} ${placeholder}`, text).env(variableOf(key));
+    if (key === "shares") option.argParser((value, previous?: string) => joined(previous, value));
+    command.addOption(option);
   }
+}
+
+function joined(previous: string | undefined, value: string): string {
+  return previous ? `${previous},${value}` : value;
+}
+
+/** The shared settings as they stand for a command. @throws {CliError} 64 for a flag, 78 for a variable or the file. */
+export function settingsOf(command: Command): Settings {
+  const { flags, environment, location } = givenOf(command, SHARED_KEYS);
+  return settingsFrom(overlay(flags, environment, loadFile(location)));
+}
+
+/** What a command was started with, of the keys given. @throws {CliError} as settingsOf. */
+export function givenOf(command: Command, keys: readonly KeyName[] = KEY_NAMES): Given {
+  const chain: Command[] = [];
+  for (let at: Command | null = command; at !== null; at = at.parent) chain.push(at);
+  const values = new Map<KeyName, string>();
+  for (const key of keys) {
+    const text = flagOf(chain, key);
+    if (text !== undefined) values.set(key, text);
+  }
+  const location = fileLocation(flagOf(chain, "config"));
+  return { flags: flagLayer(values), environment: environmentLayer(process.env, keys), location };
+}
+
+/** The value of a flag, if it stands on the command line of the command or of one above it. */
+function flagOf(chain: readonly Command[], name: string): string | undefined {
+  const attribute = new Option(`--${name} <value>`).attributeName();
+  const owner = chain.find((command) => command.getOptionValueSource(attribute) === "cli");
+  return owner?.getOptionValue(attribute) as string | undefined; // options of ours with a value are text
 }

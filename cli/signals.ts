@@ -1,6 +1,8 @@
-/** Signals that ask a process to end: the first ends it clean, the third at once. */
+/** Signals: those that ask a process to end, the first clean and the third at once; and the one that asks it to read its settings again. */
+import { closeSync } from "node:fs";
+import { isatty } from "node:tty";
 
-const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+export type StopSignal = "SIGTERM" | "SIGINT" | "SIGHUP";
 
 export interface StopRequests {
   /** Resolves at the first signal, or call of request(). */
@@ -17,8 +19,8 @@ export interface StopListeners {
   readonly onThird: (signal: string) => void;
 }
 
-/** Installs the handlers; from here on none of the three signals ends the process by itself. */
-export function listenForStop(listeners: StopListeners): StopRequests {
+/** Installs the handlers; from here on none of these signals ends the process by itself. */
+export function listenForStop(signalNames: readonly StopSignal[], listeners: StopListeners): StopRequests {
   let signals = 0;
   let requested = false;
   let resolve: (reason: string) => void;
@@ -29,7 +31,7 @@ export function listenForStop(listeners: StopListeners): StopRequests {
     requested = true;
     resolve(reason);
   };
-  for (const name of SIGNALS) {
+  for (const name of signalNames) {
     process.on(name, () => {
       signals += 1;
       if (signals === 1) request(name);
@@ -38,4 +40,45 @@ export function listenForStop(listeners: StopListeners): StopRequests {
     });
   }
   return { requested: promise, request, isRequested: () => requested };
+}
+
+const STDIO = [0, 1, 2] as const;
+const STDERR = 2;
+
+export interface ReloadRequests {
+  /** From here on SIGHUP calls this; at once if one came before. */
+  attach(onReload: () => void): void;
+  /**
+   * The last thing a process does. Node restores the modes of its terminal at exit and aborts when that has gone; what is
+   * closed it leaves alone.
+   */
+  releaseTerminal(): void;
+}
+
+/**
+ * Installs the handler of SIGHUP. A process on a terminal gets one too when the terminal goes away, and then nobody
+ * wants its settings read again.
+ */
+export function listenForReload(onTerminalGone: () => void): ReloadRequests {
+  const terminals = STDIO.filter((descriptor) => isatty(descriptor));
+  const onTerminal = terminals.includes(STDERR);
+  let early = false;
+  let gone = false;
+  let listener: (() => void) | undefined;
+  process.on("SIGHUP", () => {
+    if (onTerminal && !isatty(STDERR)) {
+      gone = true;
+      onTerminalGone();
+    } else if (listener !== undefined) listener();
+    else early = true;
+  });
+  return {
+    attach(onReload) {
+      listener = onReload;
+      if (early) onReload();
+    },
+    releaseTerminal() {
+      if (gone) for (const descriptor of terminals) closeSync(descriptor);
+    },
+  };
 }

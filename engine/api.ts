@@ -121,13 +121,32 @@ export interface CookieHandle {
   readonly metadata: FileMetadata;
   /** Size of the file as this handle knows it. */
   readonly sizeBytes: bigint;
-  /** Reads a byte range; at most READ_BYTES_MAX at once. */
+  /**
+   * Reads a byte range; at most READ_BYTES_MAX at once. What is missing is told in whole pages, cut to what was asked for.
+   * All bytes are of one moment: an invalidation meanwhile leaves everything missing, with the reason `stale`.
+   */
   read(offsetBytes: bigint, lengthBytes: number): Promise<FileReadResult>;
   /**
-   * Stores a byte range; at most WRITE_BYTES_MAX at once. Blocks that the range covers from their first byte to their
-   * last (the last block of a file ends with the file) are stored, the rest is not.
+   * Stores a byte range; at most WRITE_BYTES_MAX at once. Presence is kept by pages of 4 KiB: of a page that the range
+   * covers in part nothing is stored, unless the rest of it is cached, known to be zero, or past the end of the file. What
+   * lies past the end is not stored; see resize.
    */
   write(offsetBytes: bigint, bytes: Uint8Array): Promise<FileWriteResult>;
+  /**
+   * Notes that a byte range is zero (a hole, or one that was punched): it takes no room, and reads of it are hits. At most
+   * ZERO_BYTES_MAX at once; pages that it covers in part are treated as in write.
+   */
+  zero(offsetBytes: bigint, lengthBytes: number): Promise<FileWriteResult>;
+  /**
+   * The file has another size. Of a shorter one, nothing past its end is there any more once this resolves; what a longer one
+   * gained is not cached. Readers through other handles see the size too. @throws {CacheError} E_STALE, E_ARGUMENT, E_CLOSED.
+   */
+  resize(sizeBytes: bigint): Promise<void>;
+  /**
+   * From the moment this resolves no reader gets what was stored before in the range, in whole pages. Costs the same for
+   * any length. @throws {CacheError} E_ARGUMENT, E_CLOSED.
+   */
+  invalidateRange(offsetBytes: bigint, lengthBytes: bigint): Promise<void>;
   /** From the moment this resolves no reader gets content of this file that was stored before. New coherency data and size may be set with it. */
   invalidate(options?: AcquireCookieOptions): Promise<void>;
   /** Gives the handle up. `coherency` is stored for the next acquire; `retire` drops the file's content with it. */
@@ -137,6 +156,16 @@ export interface CookieHandle {
 /** What one call of CookieHandle.read or write may carry. */
 export const READ_BYTES_MAX = 4 * 1024 * 1024;
 export const WRITE_BYTES_MAX = 4 * 1024 * 1024;
+/** What one call of CookieHandle.zero may name: 4096 blocks. */
+export const ZERO_BYTES_MAX = 1024 ** 3;
+
+/** What is invalidated: a file system, a volume of it, a file of that, or a byte range of the file. */
+export interface InvalidateTarget {
+  readonly fs: NameBytes;
+  readonly volume?: NameBytes;
+  readonly inode?: NameBytes;
+  readonly range?: { readonly offsetBytes: bigint; readonly lengthBytes: bigint };
+}
 
 export interface StartReport {
   /** `new`: the directory was empty; `upgrade`: it was written by an older version. */
@@ -238,6 +267,12 @@ export interface BlockCache {
   has(tag: Tag): Promise<boolean>;
   /** Drops a block; true if it was there. Resolves after its commit. @throws {CacheError} E_ARGUMENT, E_CLOSED, and E_TIMEOUT or E_UNAVAILABLE from a client. */
   remove(tag: Tag): Promise<boolean>;
+  /**
+   * From the moment this resolves no reader gets content of the target that was stored before, and nothing that is being
+   * stored now is published. Costs the same for any amount. Handles stay as they are. @throws {CacheError} E_ARGUMENT,
+   * E_CLOSED, and E_TIMEOUT or E_UNAVAILABLE from a client.
+   */
+  invalidate(target: InvalidateTarget): Promise<void>;
   /** @throws {CacheError} E_ARGUMENT, E_CLOSED. */
   acquireVolume(fs: NameBytes, volume: NameBytes, options?: AcquireVolumeOptions): Promise<VolumeHandle>;
   status(): Promise<CacheStatus>;

@@ -2,21 +2,29 @@
 import { type CacheError, errnoOf } from "../index/core/errors.js";
 import { GROUP_BYTES, NO_SLOT, SLOT_BYTES, pagesOf } from "../index/core/layout.js";
 import type { Entry } from "../index/entry.js";
-import type { GetResult } from "./api.js";
+import type { BypassReason, GetResult } from "./api.js";
 import { SCARCE_ERRNOS } from "./block-writer.js";
 import type { BlockParts, Blocks } from "./blocks.js";
-import type { ObjectState } from "./objects.js";
+import { CheckedPages, type KnownBlock, type PageBytes, presentOf, zeroOf } from "./checked-pages.js";
+import { common, union, without } from "./pages.js";
+import { incompletePages, isAvailable, isWhole, pagesOfSpan, spansOf } from "./presence.js";
+import type { ObjectState } from "./object-states.js";
 import type { Tenancy } from "./slots/checksums.js";
 import { STATE } from "./slots/slot-table.js";
 import type { Span } from "./span.js";
 
 const MISS = { kind: "miss" } as const;
 
+/** What a read of a part of a block found: `gaps` within the span are not here, and their bytes are zero. */
+export interface PartsRead {
+  readonly gaps: readonly Span[];
+  readonly bypass?: BypassReason;
+}
+
+const ALL_READ: PartsRead = { gaps: [] };
+
 /** One read under way. */
-interface Reading {
-  readonly object: ObjectState;
-  readonly block: number;
-  readonly entry: Entry;
+interface Reading extends KnownBlock {
   readonly plan: ReadPlan;
   /** As long as what is wanted. */
   readonly target: Buffer;
@@ -25,6 +33,7 @@ interface Reading {
 export class BlockReader {
   readonly #parts: BlockParts;
   readonly #blocks: Blocks;
+  readonly #checked: CheckedPages;
   /** Whole groups that are read for a part of them, on the spot. */
   readonly #scratch = Buffer.allocUnsafeSlow(SLOT_BYTES);
   readonly #scratchGroup = this.#scratch.subarray(0, GROUP_BYTES);
@@ -32,6 +41,7 @@ export class BlockReader {
   constructor(parts: BlockParts, blocks: Blocks) {
     this.#parts = parts;
     this.#blocks = blocks;
+    this.#checked = new CheckedPages(parts, blocks);
   }
 
   /** As Blocks.read. */
@@ -41,12 +51,89 @@ export class BlockReader {
     span: Span,
     into: Buffer | undefined,
   ): GetResult | Promise<GetResult> {
-    const { counters, hot } = this.#parts;
-    const entry = this.#blocks.current(object, block);
-    if (entry === undefined || entry.slot === NO_SLOT || !this.#ownsSlot(entry, object, block)) {
-      counters.misses += 1;
-      return MISS;
+    const entry = this.#usable(object, block);
+    if (entry === undefined) return this.#miss();
+    if (isWhole(entry)) return this.#readWhole({ object, block, entry }, span, into);
+    const endBytes = Math.min(span.offsetBytes + span.lengthBytes, entry.validBytes);
+    const lengthBytes = Math.max(0, endBytes - span.offsetBytes);
+    const cut = { offsetBytes: span.offsetBytes, lengthBytes };
+    if (isAvailable(entry, cut, entry.validBytes)) {
+      const target = into === undefined ? Buffer.allocUnsafe(lengthBytes) : into.subarray(0, lengthBytes);
+      return this.#readMixed({ object, block, entry }, cut, entry.validBytes, target).then((answer) => {
+        if (answer.bypass !== undefined) return { kind: "bypass", reason: answer.bypass };
+        return answer.gaps.length === 0 ? { kind: "hit", bytes: target } : MISS;
+      });
     }
+    return this.#miss();
+  }
+
+  /** As Blocks.readParts. */
+  async readParts(
+    object: ObjectState,
+    block: number,
+    span: Span,
+    endBytes: number,
+    target: Buffer,
+  ): Promise<PartsRead> {
+    const entry = this.#usable(object, block);
+    if (entry === undefined) {
+      this.#miss();
+      return { gaps: [span] };
+    }
+    if (isWhole(entry) && isAvailable(entry, span, endBytes)) {
+      const answer = await this.#readWhole({ object, block, entry }, span, target);
+      if (answer.kind === "hit") return ALL_READ;
+      return answer.kind === "miss" ? { gaps: [span] } : { gaps: [span], bypass: answer.reason };
+    }
+    return this.#readMixed({ object, block, entry }, span, endBytes, target);
+  }
+
+  /** Present pages from the slot, zero pages from nothing; the rest are gaps. */
+  async #readMixed(known: KnownBlock, span: Span, endBytes: number, target: Buffer): Promise<PartsRead> {
+    const { entry } = known;
+    const usable = without(pagesOfSpan(span), incompletePages(entry, endBytes));
+    const present = common(usable, presentOf(entry));
+    const gaps = spansOf(without(pagesOfSpan(span), union(present, common(usable, zeroOf(entry)))), span);
+    if (entry.slot !== NO_SLOT) this.#blocks.life.ranking.touch(entry.slot);
+    let read: PageBytes | undefined;
+    try {
+      read = await this.#checked.read(known, present);
+    } catch (error) {
+      return { gaps: [span], bypass: this.#trouble(known, error) };
+    }
+    if (read === undefined) {
+      this.#dropCorrupt(known);
+      this.#miss();
+      return { gaps: [span] };
+    }
+    target.fill(0, 0, span.lengthBytes);
+    for (const part of spansOf(present, span)) {
+      const from = part.offsetBytes - read.atBytes;
+      read.bytes.copy(target, part.offsetBytes - span.offsetBytes, from, from + part.lengthBytes);
+    }
+    if (gaps.length === 0) this.#parts.counters.hits += 1;
+    else this.#parts.counters.misses += 1;
+    return { gaps };
+  }
+
+  #miss(): GetResult {
+    this.#parts.counters.misses += 1;
+    return MISS;
+  }
+
+  /** The entry of a block, if it says anything and what it names is its own. */
+  #usable(object: ObjectState, block: number): Entry | undefined {
+    const entry = this.#blocks.current(object, block);
+    if (entry === undefined) return undefined;
+    return entry.slot === NO_SLOT || this.#ownsSlot(entry, object, block) ? entry : undefined;
+  }
+
+  #readWhole(
+    { object, block, entry }: KnownBlock,
+    span: Span,
+    into: Buffer | undefined,
+  ): GetResult | Promise<GetResult> {
+    const { hot } = this.#parts;
     const endBytes = Math.min(span.offsetBytes + span.lengthBytes, entry.validBytes);
     const lengthBytes = Math.max(0, endBytes - span.offsetBytes);
     this.#blocks.life.ranking.touch(entry.slot);
@@ -124,14 +211,18 @@ export class BlockReader {
     return false;
   }
 
-  #dropCorrupt({ object, block, entry }: Reading): void {
+  #dropCorrupt({ object, block, entry }: KnownBlock): void {
     if (!this.#blocks.stands(object, block, entry)) return; // replaced, removed or wiped meanwhile
     this.#parts.counters.corrupt += 1;
     this.#parts.log("warn", "a block failed its checksum and is dropped", { slot: entry.slot });
     this.#blocks.drop(object.id, block, entry);
   }
 
-  #failed({ object, block, entry }: Reading, error: unknown): GetResult {
+  #failed(reading: Reading, error: unknown): GetResult {
+    return { kind: "bypass", reason: this.#trouble(reading, error) };
+  }
+
+  #trouble({ object, block, entry }: KnownBlock, error: unknown): BypassReason {
     const { counters, log } = this.#parts;
     const errno = errnoOf((error as CacheError).cause);
     log("warn", "a slot could not be read", { error: String(error) });
@@ -139,7 +230,7 @@ export class BlockReader {
       this.#blocks.drop(object.id, block, entry);
       this.#blocks.life.room.setAside(entry.slot, errno === "ENOENT" ? STATE.retired : STATE.quarantined);
     }
-    return counters.bypass("io-error");
+    return counters.bypass("io-error").reason;
   }
 }
 

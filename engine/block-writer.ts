@@ -1,20 +1,26 @@
-/** Stores blocks: reserve, write, publish. */
+/**
+ * Stores blocks: reserve, write, publish. What takes effect when is kept here: calls on one block in their order, nothing
+ * that was invalidated meanwhile. Whole blocks are stored here, parts of blocks by block-changer.ts.
+ */
 import { CacheError, errnoOf } from "../index/core/errors.js";
-import { SLOT_PAGES, pagesOf } from "../index/core/layout.js";
+import { NO_SLOT, SLOT_PAGES, pagesOf } from "../index/core/layout.js";
 import { CHECKSUM_CRC32, type Entry } from "../index/entry.js";
-import type { PutResult } from "./api.js";
+import type { Bypass, BypassReason, PutResult } from "./api.js";
 import type { BlockParts, Blocks } from "./blocks.js";
 import type { Reservation } from "./cull/waiting.js";
-import { type ObjectState, recordBytes } from "./objects.js";
+import { type ObjectState, recordBytes } from "./object-states.js";
+import { firstPages } from "./pages.js";
 import { STATE } from "./slots/slot-table.js";
 
 /** Index changes that may wait for their commit before writers are held back. */
 const QUEUED_CHANGES_MAX = 16_384;
-const ALL_32 = 0xffff_ffff;
 const STORED = { kind: "stored" } as const;
 const FULL_ERRNOS = new Set(["ENOSPC", "EDQUOT"]);
 /** Trouble of the process or the machine, not of the slot. */
 export const SCARCE_ERRNOS: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM"]);
+
+/** Whether what was called with a sequence number may still be published. */
+export type Verdict = "current" | "stale" | "replaced";
 
 export class BlockWriter {
   readonly #parts: BlockParts;
@@ -25,13 +31,48 @@ export class BlockWriter {
     this.#blocks = blocks;
   }
 
+  /** Stores a whole block. */
+  store(object: ObjectState, block: number, bytes: Buffer): Promise<PutResult> {
+    return this.filling(object, block, async (sequence) => {
+      const slot = await this.place(object, bytes);
+      if (typeof slot === "string") return this.#parts.counters.bypass(slot);
+      const verdict = verdictOf(object, block, sequence);
+      if (verdict !== "current") {
+        this.#blocks.life.room.giveBack(slot);
+        return verdict === "stale" ? this.#parts.counters.bypass("stale") : STORED;
+      }
+      const { epoch } = this.#blocks.life;
+      const pages = firstPages(pagesOf(bytes.length));
+      await this.publish(object, block, {
+        version: 1,
+        slot,
+        epoch,
+        sequence,
+        validBytes: bytes.length,
+        presentLow: pages.low,
+        presentHigh: pages.high,
+        zeroLow: 0,
+        zeroHigh: 0,
+        checksumKind: CHECKSUM_CRC32,
+        sums: this.#parts.checksummer.sums({ objectId: object.id, block, epoch, sequence }, bytes),
+      });
+      return STORED;
+    });
+  }
+
   /**
-   * Stores a whole block: reserve, write, publish. The sequence number is taken first, so that whatever is invalidated
-   * from here on is not published.
+   * Runs `body`, which stores something of a block, once there is room in the queues. The sequence number is taken first,
+   * so that whatever is invalidated from here on is not published. `earlier` are the writes of the block that began before.
    */
-  async store(object: ObjectState, block: number, bytes: Buffer): Promise<PutResult> {
+  async filling<T>(
+    object: ObjectState,
+    block: number,
+    body: (sequence: number, earlier: readonly Promise<void>[]) => Promise<T>,
+  ): Promise<T | Bypass> {
     const sequence = this.#parts.takeSequence();
     const life = this.#blocks.life;
+    const earlier = [...(object.writes?.get(block) ?? [])];
+    const end = beginWrite(object, block);
     life.objects.hold(object);
     object.fills.add(sequence);
     this.#blocks.began();
@@ -43,14 +84,13 @@ export class BlockWriter {
         return this.#parts.counters.bypass("index-full");
       }
       if (!object.recorded) this.#parts.noteRecord(recordBytes(object));
-      const reservation = await life.room.reserve(pagesOf(bytes.length), object.volume);
-      if (typeof reservation === "string") return this.#parts.counters.bypass(reservation);
-      return await this.#fill(object, block, bytes, sequence, reservation);
+      return await body(sequence, earlier);
     } catch (error) {
       if (!(error instanceof CacheError)) throw error; // a bug of ours is no trouble of the drive
       this.#parts.log("warn", "a block could not be stored", { error: String(error) });
       return this.#parts.counters.bypass("io-error");
     } finally {
+      end();
       life.objects.letGo(object);
       object.fills.delete(sequence);
       if (object.fills.size === 0) object.floors = undefined;
@@ -58,51 +98,23 @@ export class BlockWriter {
     }
   }
 
-  async #fill(
-    object: ObjectState,
-    block: number,
-    bytes: Buffer,
-    sequence: number,
-    first: Reservation,
-  ): Promise<PutResult> {
-    const { checksummer, counters } = this.#parts;
-    const { epoch, room } = this.#blocks.life;
-    const tenancy = { objectId: object.id, block, epoch, sequence };
-    const sums = checksummer.sums(tenancy, bytes);
-    let slot = await this.#write(first, bytes);
-    if (slot === "drive-full") {
-      const allocated = room.takeAllocated(pagesOf(bytes.length));
-      slot = allocated === undefined ? "drive-full" : await this.#write(allocated, bytes);
-    }
-    if (typeof slot === "string") return counters.bypass(slot);
-    if (sequence < object.stampMax) {
-      room.giveBack(slot);
-      return counters.bypass("stale");
-    }
-    // Calls on one block take effect in their order: this one counts as replaced or removed already.
-    if (sequence < (object.floors?.get(block) ?? 0)) {
-      room.giveBack(slot);
-      return STORED;
-    }
+  /** Writes bytes to a fresh slot, from its start. @returns its number, or why there is none. */
+  async place(object: ObjectState, bytes: Buffer): Promise<number | BypassReason> {
+    const { room } = this.#blocks.life;
     const pages = pagesOf(bytes.length);
-    await this.#publish(object, block, {
-      version: 1,
-      slot,
-      epoch,
-      sequence,
-      validBytes: bytes.length,
-      presentLow: pages >= 32 ? ALL_32 : 2 ** pages - 1,
-      presentHigh: pages <= 32 ? 0 : pages === 64 ? ALL_32 : 2 ** (pages - 32) - 1,
-      zeroLow: 0,
-      zeroHigh: 0,
-      checksumKind: CHECKSUM_CRC32,
-      sums,
-    });
-    return STORED;
+    const reservation = await room.reserve(pages, object.volume);
+    if (typeof reservation === "string") return reservation;
+    const slot = await this.#write(reservation, bytes);
+    if (slot !== "drive-full") return slot;
+    const allocated = room.takeAllocated(pages);
+    return allocated === undefined ? "drive-full" : this.#write(allocated, bytes);
   }
 
-  /** Names the bytes. An entry that was there is replaced in the same change, and its slot leaves after the commit. */
-  async #publish(object: ObjectState, block: number, entry: Entry): Promise<void> {
+  /**
+   * Names the bytes in a fresh slot, or a block without any. An entry that was there is replaced in the same change, and
+   * its slot leaves after the commit.
+   */
+  async publish(object: ObjectState, block: number, entry: Entry): Promise<void> {
     const { index, objects, room } = this.#blocks.life;
     // A file without a record may have entries all the same: those of its life before it was retired.
     const old = this.#blocks.entryOf(object.id, block);
@@ -110,7 +122,7 @@ export class BlockWriter {
     if (old !== undefined) this.#blocks.drop(object.id, block, old);
     if (object.fills.size > 1) object.raiseFloor(block, entry.sequence);
     index.putEntry(object.id, block, entry);
-    room.settle(entry.slot, object, block, entry.validBytes);
+    if (entry.slot !== NO_SLOT) room.settle(entry.slot, object, block, entry.validBytes);
     this.#parts.counters.puts += 1;
     if (old !== undefined) await index.committed();
   }
@@ -150,6 +162,31 @@ export class BlockWriter {
       room.setAside(slot, STATE.quarantined);
     }
   }
+}
+
+/** Calls on one block take effect in their order: what a later one replaced or removed counts as having been so already. */
+export function verdictOf(object: ObjectState, block: number, sequence: number): Verdict {
+  if (sequence < object.stampOf(block)) return "stale";
+  const floor = object.floors?.get(block);
+  if (floor === undefined || sequence >= floor.sequence) return "current";
+  return floor.stale ? "stale" : "replaced";
+}
+
+/** @returns what to call at its end. */
+function beginWrite(object: ObjectState, block: number): () => void {
+  object.writes ??= new Map();
+  const { writes } = object;
+  let end: () => void = () => undefined;
+  const write = new Promise<void>((resolve) => (end = resolve));
+  const others = writes.get(block);
+  if (others === undefined) writes.set(block, new Set([write]));
+  else others.add(write);
+  return () => {
+    const left = writes.get(block);
+    left?.delete(write);
+    if (left?.size === 0) writes.delete(block);
+    end();
+  };
 }
 
 function usable<T>(body: () => T): T | "unusable" {

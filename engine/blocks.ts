@@ -7,14 +7,16 @@ import type { BlockIndex } from "../index/block-index.js";
 import { isCacheError } from "../index/core/errors.js";
 import type { Entry } from "../index/entry.js";
 import type { GetResult, PutResult } from "./api.js";
-import { BlockReader } from "./block-reader.js";
+import { BlockChanger, type ChangeAnswer } from "./block-changer.js";
+import { BlockReader, type PartsRead } from "./block-reader.js";
 import { BlockWriter } from "./block-writer.js";
 import type { Counters } from "./counters.js";
 import type { Drive } from "./cull/drive.js";
 import type { Ranking } from "./cull/ranking.js";
 import type { Room } from "./cull/room.js";
 import type { LogFunction } from "./log.js";
-import type { ObjectState, Objects } from "./objects.js";
+import type { Objects } from "./objects.js";
+import type { ObjectState } from "./object-states.js";
 import type { Checksummer } from "./slots/checksums.js";
 import type { HotSlots } from "./slots/hot.js";
 import type { SlotFiles } from "./slots/slot-files.js";
@@ -53,6 +55,7 @@ export class Blocks {
   readonly #parts: BlockParts;
   readonly #reader: BlockReader;
   readonly #writer: BlockWriter;
+  readonly #changer: BlockChanger;
   #life: Life;
   /** Fills and cold reads under way. */
   #active = 0;
@@ -63,6 +66,7 @@ export class Blocks {
     this.#life = life;
     this.#reader = new BlockReader(parts, this);
     this.#writer = new BlockWriter(parts, this);
+    this.#changer = new BlockChanger(parts, this, this.#writer);
   }
 
   get life(): Life {
@@ -94,6 +98,43 @@ export class Blocks {
     return this.#reader.read(object, block, span, into);
   }
 
+  /**
+   * Reads the part of `span` that is here into `target`, which is as long as the span.
+   * @param endBytes where the block ends, by the size of its file.
+   */
+  readParts(
+    object: ObjectState,
+    block: number,
+    span: Span,
+    endBytes: number,
+    target: Buffer,
+  ): Promise<PartsRead> {
+    return this.#reader.readParts(object, block, span, endBytes, target);
+  }
+
+  /**
+   * Stores a part of a block, or that it is zero if there are no bytes. Pages that it covers in part and that are not here
+   * are left out, unless the rest of them lies past `endBytes`, where the block ends.
+   */
+  write(
+    object: ObjectState,
+    block: number,
+    part: { readonly span: Span; readonly bytes?: Buffer },
+    endBytes: number,
+  ): Promise<ChangeAnswer> {
+    return this.#changer.write(object, block, part, endBytes);
+  }
+
+  /** From the moment this resolves nothing past `endBytes` is in the block. */
+  cut(object: ObjectState, block: number, endBytes: number): Promise<void> {
+    return this.#changer.cut(object, block, endBytes);
+  }
+
+  /** From the moment this resolves no page that the span touches is in the block. */
+  forget(object: ObjectState, block: number, span: Span): Promise<void> {
+    return this.#changer.forget(object, block, span);
+  }
+
   /** Stores a whole block of 1 to 256 KiB. */
   store(object: ObjectState, block: number, bytes: Buffer): Promise<PutResult> {
     return this.#writer.store(object, block, bytes);
@@ -113,7 +154,7 @@ export class Blocks {
   current(object: ObjectState, block: number): Entry | undefined {
     if (!object.recorded) return undefined;
     const entry = this.entryOf(object.id, block);
-    return entry === undefined || entry.sequence < object.stampMax ? undefined : entry;
+    return entry === undefined || entry.sequence < object.stampOf(block) ? undefined : entry;
   }
 
   /** Whether this very entry is still the block's. */

@@ -20,7 +20,7 @@ import { STATE } from "./slots/slot-table.js";
 import { WriteBack } from "./slots/write-back.js";
 
 export type * from "./api.js";
-export { READ_BYTES_MAX, WRITE_BYTES_MAX } from "./api.js";
+export { READ_BYTES_MAX, WRITE_BYTES_MAX, ZERO_BYTES_MAX } from "./api.js";
 export {
   ATTRIBUTES_BYTES_MAX,
   ENTRIES_MAX,
@@ -38,7 +38,7 @@ export { CacheError, type CacheErrorCode, ERROR_CODES, isCacheError } from "../i
 export { BLOCK_NUMBERS_MAX, SLOT_BYTES } from "../index/core/layout.js";
 export { nameText, parseNameText } from "../index/core/names.js";
 export { driveSpace, type DriveSpace } from "./cull/drive.js";
-export { CAPACITY_BYTES_MIN, SLOTS_MIN, defaultCapacity } from "./limits.js";
+export { CAPACITY_BYTES_MIN, SLOTS_MIN, defaultCapacity, limitsOf } from "./limits.js";
 export type { LogFunction, LogLevel } from "./log.js";
 export { VERSION } from "./version.js";
 

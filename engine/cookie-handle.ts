@@ -1,23 +1,23 @@
 /** Cookie handles of the library: coherency data, size and byte ranges of a file. The blocks behind them: blocks.ts. */
 import { CacheError } from "../index/core/errors.js";
-import { SLOT_BYTES } from "../index/core/layout.js";
 import { type NameBytes, nameBuffer } from "../index/core/names.js";
 import {
   type AcquireCookieOptions,
   type AcquireOutcome,
   type BypassReason,
-  type ByteRange,
   type CookieHandle,
   type FileReadResult,
   type FileWriteResult,
   READ_BYTES_MAX,
   WRITE_BYTES_MAX,
+  ZERO_BYTES_MAX,
 } from "./api.js";
 import type { Life } from "./blocks.js";
-import { BLOCK_BYTES, type Piece, addRange, bytesBeforeEnd, piecesOf } from "./file-ranges.js";
-import { checkRange, coherencyOf, outcomeOf, sizeOf } from "./handle-arguments.js";
+import { allMissing, cutContent, forgetRange, readContent, writeContent } from "./file-content.js";
+import { bytesBeforeEnd } from "./file-ranges.js";
+import { checkFileRange, checkRange, coherencyOf, outcomeOf, sizeOf } from "./handle-arguments.js";
 import { LocalMetadata } from "./metadata.js";
-import { type ObjectState, type VolumeState, recordBytes } from "./objects.js";
+import { type ObjectState, type VolumeState, recordBytes } from "./object-states.js";
 import type { HandleParts } from "./volume-handle.js";
 
 /** What a cookie needs of its volume's handle. */
@@ -94,66 +94,43 @@ export class LocalCookie implements CookieHandle {
   async read(offsetBytes: bigint, lengthBytes: number): Promise<FileReadResult> {
     const refused = this.#check();
     checkRange("read", offsetBytes, lengthBytes, READ_BYTES_MAX);
-    const length = bytesBeforeEnd(offsetBytes, lengthBytes, this.#state.sizeBytes);
-    const bytes = Buffer.allocUnsafe(length);
-    if (refused !== undefined) {
-      return {
-        bytes: bytes.fill(0),
-        missing: length === 0 ? [] : [{ offsetBytes, lengthBytes: length }],
-        bypass: refused,
-      };
-    }
-    const missing: ByteRange[] = [];
-    let bypass: BypassReason | undefined;
-    const pieces = piecesOf(offsetBytes, length);
-    const answers = await Promise.all(
-      pieces.map(async (piece) => {
-        const span = { offsetBytes: piece.within, lengthBytes: piece.lengthBytes };
-        const target = bytes.subarray(piece.at, piece.at + piece.lengthBytes);
-        return this.#parts.blocks.read(this.#state, piece.block, span, target);
-      }),
-    );
-    for (const [place, answer] of answers.entries()) {
-      const piece = pieces[place] as Piece;
-      if (answer.kind === "bypass") bypass = answer.reason;
-      const got = answer.kind === "hit" ? answer.bytes.length : 0;
-      if (got === piece.lengthBytes) continue;
-      bytes.fill(0, piece.at + got, piece.at + piece.lengthBytes);
-      addRange(missing, offsetBytes + BigInt(piece.at + got), piece.lengthBytes - got);
-    }
-    return { bytes, missing, ...(bypass !== undefined && { bypass }) };
+    if (refused === undefined) return readContent(this.#parts, this.#state, offsetBytes, lengthBytes);
+    return allMissing(offsetBytes, bytesBeforeEnd(offsetBytes, lengthBytes, this.#state.sizeBytes), refused);
   }
 
   async write(offsetBytes: bigint, bytes: Uint8Array): Promise<FileWriteResult> {
     const refused = this.#check();
     checkRange("write", offsetBytes, bytes.length, WRITE_BYTES_MAX);
     if (refused !== undefined) return { stored: [], bypass: refused };
-    const source = nameBuffer(bytes);
-    const { sizeBytes } = this.#state;
-    const pieces = piecesOf(offsetBytes, bytesBeforeEnd(offsetBytes, bytes.length, sizeBytes)).filter(
-      (piece) => {
-        const start = BigInt(piece.block) * BLOCK_BYTES;
-        const wholeBytes = Math.min(SLOT_BYTES, Number(sizeBytes - start));
-        return piece.within === 0 && piece.lengthBytes === wholeBytes;
-      },
-    );
-    const stored: ByteRange[] = [];
-    let bypass: BypassReason | undefined;
-    const answers = await Promise.all(
-      pieces.map((piece) =>
-        this.#parts.blocks.store(
-          this.#state,
-          piece.block,
-          source.subarray(piece.at, piece.at + piece.lengthBytes),
-        ),
-      ),
-    );
-    for (const [place, answer] of answers.entries()) {
-      const piece = pieces[place] as Piece;
-      if (answer.kind === "bypass") bypass = answer.reason;
-      else addRange(stored, offsetBytes + BigInt(piece.at), piece.lengthBytes);
-    }
-    return { stored, ...(bypass !== undefined && { bypass }) };
+    const range = { offsetBytes, lengthBytes: bytes.length };
+    return writeContent(this.#parts, this.#state, range, nameBuffer(bytes));
+  }
+
+  async zero(offsetBytes: bigint, lengthBytes: number): Promise<FileWriteResult> {
+    const refused = this.#check();
+    checkRange("zero", offsetBytes, lengthBytes, ZERO_BYTES_MAX);
+    if (refused !== undefined) return { stored: [], bypass: refused };
+    return writeContent(this.#parts, this.#state, { offsetBytes, lengthBytes });
+  }
+
+  resize(sizeBytes: bigint): Promise<void> {
+    return this.#parts.betweenWipes(async () => {
+      this.#checkCurrent();
+      const size = sizeOf(sizeBytes) as bigint;
+      const state = this.#state;
+      if (size < state.sizeBytes) await cutContent(this.#parts, state, size);
+      else state.sizeBytes = size;
+      await this.#commit();
+    });
+  }
+
+  invalidateRange(offsetBytes: bigint, lengthBytes: bigint): Promise<void> {
+    return this.#parts.betweenWipes(async () => {
+      this.#check();
+      checkFileRange(offsetBytes, lengthBytes);
+      await forgetRange(this.#parts, this.#state, { offsetBytes, lengthBytes });
+      await this.#commit();
+    });
   }
 
   invalidate(options: AcquireCookieOptions = {}): Promise<void> {
@@ -191,9 +168,23 @@ export class LocalCookie implements CookieHandle {
       this.#state.stamp = this.#parts.takeSequence();
       if (this.#state.recorded)
         this.#life.objects.removeRecord({ volumeId: this.#state.volume.id, inode: this.#state.inode });
-      this.#parts.housekeeper.reclaimObject(this.#state.volume.id, this.#state.id, this.#state.stamp);
+      this.#parts.housekeeper.reclaimObject(this.#state.id, this.#state.stamp);
       await this.#life.index.committed();
     } else if (kept !== undefined && this.#state.recorded) this.#life.objects.record(this.#state);
+  }
+
+  async #commit(): Promise<void> {
+    if (this.#state.recorded) this.#life.objects.record(this.#state);
+    await this.#life.index.committed();
+  }
+
+  /** @throws {CacheError} E_STALE through a handle whose version is gone. */
+  #checkCurrent(): void {
+    if (this.#check() !== "stale") return;
+    throw new CacheError(
+      "E_STALE",
+      "Cannot resize the file: it was acquired with other coherency data since",
+    );
   }
 
   /** The volume was given up, and this handle with it. */
@@ -225,6 +216,6 @@ export class LocalCookie implements CookieHandle {
     this.#state.stamp = this.#parts.takeSequence();
     if (!this.#state.recorded) return; // nothing of it is stored
     this.#life.objects.record(this.#state);
-    this.#parts.housekeeper.reclaimObject(this.#state.volume.id, this.#state.id, this.#state.stamp);
+    this.#parts.housekeeper.reclaimObject(this.#state.id, this.#state.stamp);
   }
 }

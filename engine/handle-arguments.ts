@@ -30,6 +30,16 @@ export function sizeOf(sizeBytes: bigint | undefined): bigint | undefined {
   throw new CacheError("E_ARGUMENT", `Cannot use a file of ${sizeBytes} bytes: want 0 to 2^63 - 1`);
 }
 
+/** A range that may go past any end. @throws {CacheError} E_ARGUMENT. */
+export function checkFileRange(offsetBytes: bigint, lengthBytes: bigint): void {
+  const fits = offsetBytes >= 0n && lengthBytes >= 0n && offsetBytes + lengthBytes <= FILE_BYTES_MAX;
+  if (fits) return;
+  throw new CacheError(
+    "E_ARGUMENT",
+    `Cannot use ${lengthBytes} bytes at ${offsetBytes}: want a range within 0 to 2^63 - 1`,
+  );
+}
+
 /** @throws {CacheError} E_ARGUMENT. */
 export function checkRange(
   action: string,

@@ -5,13 +5,17 @@
  * a part at a time, of those that are, the longest unused first.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { BlockIndex } from "../index/block-index.js";
 import type { ObjectRecord } from "../index/records.js";
 import type { Blocks } from "./blocks.js";
 import { monotonicMs } from "./clock.js";
 import type { LogFunction } from "./log.js";
 import { EVERYTHING, noteReclaim, notedReclaims, reclaimMetadata } from "./metadata-reclaim.js";
+import type { ObjectState, RangeStamp } from "./object-states.js";
 
 const SLICE_STEPS = 256;
+/** Others have their turn after so long, too. */
+const SLICE_MS_MAX = 2;
 const TICK_MS = 200;
 /** A sweep walks all file records, so it waits until it pays: a quarter of them without blocks, within bounds. */
 const SWEEP_SHARE = 0.25;
@@ -23,11 +27,13 @@ const SWEEP_EVERY_MS = 100;
 const IDLE_SHARE = 64;
 const IDLE_MIN = 16;
 
-/** Blocks and metadata of a file (or of all files of a volume) with a lower sequence number are to go. */
+/** Blocks and metadata with a lower sequence number are to go. */
 interface Reclaim {
-  readonly volumeId: number;
-  readonly object: Pick<ObjectRecord, "id"> | undefined;
   readonly stamp: number;
+  /** All volumes of a file system, all files of a volume, or one file. */
+  readonly scope: { readonly fs: Buffer } | { readonly volumeId: number } | { readonly objectId: number };
+  /** Only these blocks of the file; `done` is told when none of them is left. */
+  readonly range?: { readonly firstBlock: number; readonly endBlock: number; readonly done: () => void };
   /** Only metadata of this kind. */
   readonly kind?: "xattr" | "entry";
 }
@@ -41,12 +47,16 @@ export class Housekeeper {
   readonly #log: LogFunction;
   readonly #indexPressed: () => boolean;
   readonly #reclaims: Reclaim[] = [];
-  /** Files that lost a block or a user, to be looked at; then how many had no blocks. */
+  /**
+   * Files that lost a block or a user since the last tick, and those named before and not again: a file that is losing its
+   * blocks one by one is looked at when it has come to rest. Then how many had no blocks.
+   */
   readonly #left = new Set<number>();
+  readonly #rested = new Set<number>();
   #emptied = 0;
   #pressed = false;
-  /** Files whose metadata was culled by the last sweep that was asked for. */
-  #culled = 0;
+  /** The last sweep for a pressed index found no metadata to cull. */
+  #exhausted = false;
   #sweptMs = Number.NEGATIVE_INFINITY;
   /** Steps since others had their turn. */
   #steps = 0;
@@ -64,7 +74,7 @@ export class Housekeeper {
   takeUp(): void {
     try {
       for (const { objectId, stamp } of notedReclaims(this.#blocks.life.index)) {
-        this.#reclaims.push({ volumeId: 0, object: { id: objectId }, stamp });
+        this.#reclaims.push({ scope: { objectId }, stamp });
       }
     } catch (error) {
       this.#log("warn", "what an earlier session left to clean is not known", { error: String(error) });
@@ -74,48 +84,71 @@ export class Housekeeper {
 
   /** Metadata of this kind, of this file, stored before `stamp` is to go. */
   reclaimItems(objectId: number, kind: "xattr" | "entry", stamp: number): void {
-    this.#reclaims.push({ volumeId: 0, object: { id: objectId }, stamp, kind });
+    this.#reclaims.push({ scope: { objectId }, stamp, kind });
     this.#wake();
   }
 
   /** Blocks and metadata of this file stored before `stamp` are to go. */
-  reclaimObject(volumeId: number, objectId: number, stamp: number): void {
+  reclaimObject(objectId: number, stamp: number): void {
     noteReclaim(this.#blocks.life.index, objectId, stamp);
-    this.#reclaims.push({ volumeId, object: { id: objectId }, stamp });
-    this.#wake();
+    this.#reclaims.push({ scope: { objectId }, stamp });
+    this.#wake(0);
+  }
+
+  /** Blocks of this range of a file stored before its stamp are to go; then the file need not remember it. */
+  reclaimRange(object: ObjectState, range: RangeStamp): void {
+    const { objects } = this.#blocks.life;
+    objects.hold(object);
+    const done = (): void => {
+      object.forgetRange(range);
+      if (object.recorded) objects.record(object);
+      objects.letGo(object);
+    };
+    const { firstBlock, endBlock, stamp } = range;
+    this.#reclaims.push({ scope: { objectId: object.id }, stamp, range: { firstBlock, endBlock, done } });
+    this.#wake(0);
+  }
+
+  /** Blocks of all volumes of this file system stored before `stamp` are to go. */
+  reclaimSystem(fs: Buffer, stamp: number): void {
+    this.#reclaims.push({ scope: { fs }, stamp });
+    this.#wake(0);
   }
 
   /** Blocks of all files of this volume stored before `stamp` are to go. */
   reclaimVolume(volumeId: number, stamp: number): void {
-    this.#reclaims.push({ volumeId, object: undefined, stamp });
-    this.#wake();
+    this.#reclaims.push({ scope: { volumeId }, stamp });
+    this.#wake(0);
   }
 
   /** A file lost a block, or was recorded and may never get one. */
   noteLeft(objectId: number): void {
     this.#left.add(objectId);
+    this.#rested.delete(objectId);
     this.#wake();
   }
 
   /**
    * Removes the records of files without blocks, however few there are, and culls metadata; at most once in a while.
-   * @returns how many files lost metadata.
+   * @returns whether metadata made room or may do so yet.
    */
-  async sweepNow(): Promise<number> {
+  async sweepNow(): Promise<boolean> {
     while (this.#running !== undefined) await this.#running;
     const waitMs = this.#sweptMs + SWEEP_EVERY_MS - monotonicMs();
     if (waitMs > 0) await sleep(waitMs);
-    if (this.#stopped || this.#running !== undefined) return 0;
+    if (this.#stopped) return false;
+    if (this.#running !== undefined) return true;
     this.#pressed = true;
-    this.#culled = 0;
+    this.#exhausted = false;
     await this.#start();
-    return this.#culled;
+    return !this.#exhausted;
   }
 
   /** Forgets all work, as after a wipe. */
   clear(): void {
     this.#reclaims.length = 0;
     this.#left.clear();
+    this.#rested.clear();
     this.#emptied = 0;
   }
 
@@ -134,15 +167,18 @@ export class Housekeeper {
   }
 
   #wakeForWork(): void {
-    if (this.#reclaims.length > 0 || this.#left.size > 0) this.#wake();
+    if (this.#reclaims.length + this.#left.size + this.#rested.size > 0) this.#wake();
   }
 
-  #wake(): void {
-    if (this.#stopped || this.#timer !== undefined || this.#running !== undefined) return;
+  /** Stale blocks go at once, so that culling need not take others; empty files can wait. */
+  #wake(delayMs = TICK_MS): void {
+    if (this.#stopped || this.#running !== undefined) return;
+    if (this.#timer !== undefined && delayMs > 0) return;
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       if (this.#running === undefined) void this.#start(); // reports its own failures
-    }, TICK_MS).unref();
+    }, delayMs).unref();
   }
 
   #start(): Promise<void> {
@@ -181,42 +217,54 @@ export class Housekeeper {
   /** Runs a generator step by step; after each slice its changes are committed and others have their turn. */
   async #inSlices(steps: Iterable<void>): Promise<void> {
     const { life } = this.#blocks;
+    let beganMs = monotonicMs();
     for (const _ of steps) {
       this.#steps += 1;
-      if (this.#steps % SLICE_STEPS !== 0) continue;
-      await life.index.committed();
+      const due = this.#steps % SLICE_STEPS === 0;
+      if (!due && monotonicMs() - beganMs < SLICE_MS_MAX) continue;
+      if (due) await life.index.committed();
       await new Promise<void>((resolve) => setImmediate(resolve));
+      beganMs = monotonicMs();
       if (this.#stopped || life !== this.#blocks.life) return;
     }
   }
 
-  async #reclaim({ volumeId, object, stamp, kind }: Reclaim): Promise<void> {
-    const { index } = this.#blocks.life;
+  async #reclaim({ scope, stamp, range, kind }: Reclaim): Promise<void> {
+    const life = this.#blocks.life;
+    const { index } = life;
     const blocks = this.#blocks;
     const left = this.#left;
     function* steps(): Generator<void> {
-      for (const { id } of object === undefined ? index.objectsOf(volumeId) : [object]) {
+      for (const id of objectIdsOf(index, scope)) {
         for (const { block, entry } of kind === undefined ? index.blocksOf(id) : []) {
+          if (range !== undefined && (block < range.firstBlock || block >= range.endBlock)) {
+            yield;
+            continue;
+          }
           // The walk reads ahead: what counts is the entry that stands now.
           const now = entry.sequence < stamp ? blocks.entryOf(id, block) : undefined;
           if (now !== undefined && now.sequence < stamp) blocks.drop(id, block, now);
           yield;
         }
-        yield* reclaimMetadata(index, id, { stamp, kind });
+        if (range === undefined) yield* reclaimMetadata(index, id, { stamp, kind });
         left.add(id);
         yield;
       }
     }
     await this.#inSlices(steps());
+    if (this.#stopped || life !== this.#blocks.life) return;
+    range?.done();
   }
 
   *#lookAtLeft(): Generator<void> {
     const { index } = this.#blocks.life;
-    for (const objectId of this.#left) {
-      this.#left.delete(objectId);
+    for (const objectId of this.#rested) {
+      this.#rested.delete(objectId);
       if (!index.hasBlocks(objectId) && !index.metadata.has(objectId)) this.#emptied += 1;
       yield;
     }
+    for (const objectId of this.#left) this.#rested.add(objectId);
+    this.#left.clear();
   }
 
   /** Removes the records of files that have neither blocks, metadata nor users, and of volumes that have no files. */
@@ -242,6 +290,7 @@ export class Housekeeper {
   *#sweepIdle(): Generator<void> {
     const { index, objects } = this.#blocks.life;
     let left = Math.max(IDLE_MIN, Math.ceil(objects.idleCount / IDLE_SHARE));
+    let found = false;
     const candidates = Array.from(objects.idle());
     for (const object of candidates) {
       if (left === 0 || !this.#indexPressed()) return;
@@ -250,16 +299,27 @@ export class Housekeeper {
       const stands = object.recorded && object.users === 0 && index.findObject(volume.id, inode)?.id === id;
       if (!stands || index.hasBlocks(id) || !index.metadata.has(id)) continue;
       left -= 1;
+      found = true;
       yield* this.#cull({ id, volumeId: volume.id, inode });
     }
+    this.#exhausted = !found;
   }
 
   /** Takes the record of a file out of the index, and with it what it has of metadata. */
   *#cull(record: Pick<ObjectRecord, "id" | "volumeId" | "inode">): Generator<void> {
     const { index, objects } = this.#blocks.life;
-    this.#culled += 1;
     objects.removeRecord(record);
     noteReclaim(index, record.id, EVERYTHING);
     yield* reclaimMetadata(index, record.id, { stamp: EVERYTHING });
+  }
+}
+
+function* objectIdsOf(index: BlockIndex, scope: Reclaim["scope"]): Generator<number> {
+  if ("objectId" in scope) yield scope.objectId;
+  else if ("volumeId" in scope) for (const { id } of index.objectsOf(scope.volumeId)) yield id;
+  else {
+    for (const volume of index.volumesOf(scope.fs)) {
+      yield* objectIdsOf(index, { volumeId: volume.id });
+    }
   }
 }

@@ -10,6 +10,7 @@ import type {
   CullReport,
   GetOptions,
   GetResult,
+  InvalidateTarget,
   OwnedCache,
   PutResult,
   StartReport,
@@ -18,6 +19,7 @@ import type {
 } from "./api.js";
 import { driveSpace } from "./cull/drive.js";
 import type { GivenBack } from "./cull/give-back.js";
+import { invalidate } from "./invalidate.js";
 import { type LimitOptions, type Limits, checkFits, limitsOf } from "./limits.js";
 import { Session, type SessionOptions } from "./session.js";
 import { checkSpan } from "./span.js";
@@ -99,6 +101,11 @@ export class LocalCache implements OwnedCache {
       this.#session.housekeeper.noteLeft(object.id);
       return this.#session.blocks.remove(object, block);
     });
+  }
+
+  invalidate(target: InvalidateTarget): Promise<void> {
+    const { blocks, housekeeper, takeSequence } = this.#session;
+    return this.#betweenWipes(() => invalidate({ blocks, housekeeper, takeSequence }, target));
   }
 
   acquireVolume(fs: NameBytes, volume: NameBytes, options: AcquireVolumeOptions = {}): Promise<VolumeHandle> {

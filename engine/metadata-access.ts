@@ -8,7 +8,7 @@ import type { CheckedOptions, checkList } from "./metadata-arguments.js";
 import type { RemoveResult } from "./metadata-api.js";
 import { pageOf } from "./metadata-page.js";
 import { MetadataSet, type SetState } from "./metadata-set.js";
-import { type ObjectState, recordBytes } from "./objects.js";
+import { type ObjectState, recordBytes } from "./object-states.js";
 import type { HandleParts } from "./volume-handle.js";
 
 export const MISS = { kind: "miss" } as const;

@@ -7,7 +7,7 @@ import type { CacheError } from "../index/core/errors.js";
 import { isCacheError } from "../index/core/errors.js";
 import type { BlockIndex } from "../index/block-index.js";
 import type { MetadataRecord, SetRecord } from "../index/metadata-records.js";
-import type { ObjectState } from "./objects.js";
+import type { ObjectState } from "./object-states.js";
 
 /** Names that may be changed beside a listing before it is given up. */
 export const CHANGED_NAMES_MAX = 16_384;

@@ -7,82 +7,15 @@ import type { BlockIndex } from "../index/block-index.js";
 import { type CacheError, isCacheError } from "../index/core/errors.js";
 import { OBJECT_IDS_MAX } from "../index/core/layout.js";
 import type { ObjectRecord, VolumeRecord } from "../index/records.js";
-import type { ObjectSets } from "./metadata-set.js";
 import { type NameBytes, checkFsName, checkName, nameBuffer } from "../index/core/names.js";
+import { FsState, ObjectState, VolumeState } from "./object-states.js";
 
 /** States kept in memory beyond those in use. */
 export const IDLE_OBJECTS_MAX = 16_384;
 export const IDLE_VOLUMES_MAX = 1024;
 
-/** Floors of a file that are kept before those that no fill under way can pass are dropped. */
-const FLOORS_MAX = 1024;
-/** What LMDB adds to a record, its pages being partly full: a bound, not a measure. */
-const RECORD_OVERHEAD_BYTES = 256;
-
 const EMPTY = Buffer.alloc(0);
 const ASCII = /^[\0-\x7f]*$/;
-
-export class VolumeState {
-  readonly id: number;
-  readonly fs: Buffer;
-  readonly volume: Buffer;
-  coherency: Buffer = EMPTY;
-  /** Content with a lower sequence number does not exist. */
-  stamp = 0;
-  /** Raised when other coherency data takes the place of what handles were acquired with. */
-  revision = 0;
-  /** The index has a record of it. */
-  recorded = false;
-  /** Handles and loaded objects. */
-  users = 0;
-  readonly objects = new Map<string, ObjectState>();
-
-  constructor(id: number, fs: Buffer, volume: Buffer) {
-    this.id = id;
-    this.fs = fs;
-    this.volume = volume;
-  }
-}
-
-export class ObjectState {
-  readonly id: number;
-  readonly volume: VolumeState;
-  readonly inode: Buffer;
-  coherency: Buffer = EMPTY;
-  sizeBytes = 0n;
-  stamp = 0;
-  /** Raised when other coherency data takes the place of what handles were acquired with. */
-  revision = 0;
-  recorded = false;
-  /** Handles and fills under way. */
-  users = 0;
-  /** Sequence numbers of the fills under way, in order. */
-  readonly fills = new Set<number>();
-  /** Blocks that were stored or removed while fills were under way, and the number of that: older fills come too late. */
-  floors: Map<number, number> | undefined;
-  /** Its extended attributes and directory entries, as far as they were asked for. */
-  readonly sets: ObjectSets = {};
-
-  constructor(id: number, volume: VolumeState, inode: Buffer) {
-    this.id = id;
-    this.volume = volume;
-    this.inode = inode;
-  }
-
-  /** What was called before `sequence` comes too late for this block. */
-  raiseFloor(block: number, sequence: number): void {
-    this.floors ??= new Map();
-    this.floors.set(block, sequence);
-    if (this.floors.size <= FLOORS_MAX) return;
-    const [oldest = Number.POSITIVE_INFINITY] = this.fills;
-    for (const [place, floor] of this.floors) if (floor <= oldest) this.floors.delete(place);
-  }
-
-  /** Content with a lower sequence number does not exist. */
-  get stampMax(): number {
-    return Math.max(this.stamp, this.volume.stamp);
-  }
-}
 
 export interface ObjectCounters {
   nextObjectId: number;
@@ -95,6 +28,7 @@ export class Objects {
   readonly #index: BlockIndex;
   readonly counters: ObjectCounters;
   readonly #onCorrupt: (error: CacheError) => void;
+  readonly #systems = new Map<string, FsState>();
   readonly #volumes = new Map<string, VolumeState>();
   readonly #volumesById = new Map<number, VolumeState>();
   /** The last volume that was named, and by which text: most calls name the same one again. */
@@ -143,7 +77,7 @@ export class Objects {
     const [fsBytes, volumeBytes] = [checkFsName(fs), checkName("volume", volume)];
     const record = this.#readable(() => this.#index.findVolume(fsBytes, volumeBytes));
     if (record === undefined) return undefined;
-    const state = new VolumeState(record.id, owned(record.fs), owned(record.volume));
+    const state = new VolumeState(record.id, this.system(record.fs), owned(record.volume));
     state.coherency = owned(record.coherency);
     state.stamp = record.stamp;
     state.recorded = true;
@@ -156,7 +90,8 @@ export class Objects {
     const id = this.counters.nextVolumeId;
     assert.ok(id < OBJECT_IDS_MAX);
     this.counters.nextVolumeId = id + 1;
-    const state = new VolumeState(id, owned(checkFsName(fs)), owned(checkName("volume", volume)));
+    const name = owned(checkName("volume", volume));
+    const state = new VolumeState(id, this.system(checkFsName(fs)), name);
     return this.#keepVolume(volumeMapKey(fs, volume), state);
   }
 
@@ -173,6 +108,7 @@ export class Objects {
     state.coherency = owned(record.coherency);
     state.sizeBytes = record.sizeBytes;
     state.stamp = record.stamp;
+    state.ranges = record.ranges ?? [];
     state.recorded = true;
     return this.#keep(key, state);
   }
@@ -191,8 +127,33 @@ export class Objects {
     if (!object.volume.recorded) this.recordVolume(object.volume);
     if (!object.recorded) this.counters.objects += 1;
     object.recorded = true;
-    const { id, inode, coherency, sizeBytes, stamp } = object;
-    this.#index.putObject({ id, volumeId: object.volume.id, inode, coherency, sizeBytes, stamp });
+    const { id, inode, coherency, sizeBytes, stamp, ranges } = object;
+    this.#index.putObject({
+      id,
+      volumeId: object.volume.id,
+      inode,
+      coherency,
+      sizeBytes,
+      stamp,
+      ...(ranges.length > 0 && { ranges }),
+    });
+  }
+
+  /** The state of a file system, known before or not; it lives as long as a volume of it is loaded. */
+  system(fs: Buffer): FsState {
+    const key = mapKey(fs);
+    const loaded = this.#systems.get(key);
+    if (loaded !== undefined) return loaded;
+    const state = new FsState(owned(fs));
+    state.stamp = this.#readable(() => this.#index.findFs(fs))?.stamp ?? 0;
+    this.#systems.set(key, state);
+    return state;
+  }
+
+  /** Queues the record of a file system. */
+  recordSystem(state: FsState): void {
+    this.#index.putFs({ fs: state.fs, stamp: state.stamp });
+    if (state.users === 0) this.#systems.delete(mapKey(state.fs));
   }
 
   recordVolume(state: VolumeState): void {
@@ -269,6 +230,7 @@ export class Objects {
   #keepVolume(key: string, state: VolumeState): VolumeState {
     this.#volumes.set(key, state);
     this.#volumesById.set(state.id, state);
+    state.system.users += 1;
     this.#idleVolumes.add(state);
     for (const oldest of this.#idleVolumes) {
       if (this.#idleVolumes.size <= IDLE_VOLUMES_MAX) break;
@@ -292,6 +254,8 @@ export class Objects {
     this.#idleVolumes.delete(volume);
     this.#volumes.delete(volumeMapKey(volume.fs, volume.volume));
     this.#volumesById.delete(volume.id);
+    volume.system.users -= 1;
+    if (volume.system.users === 0) this.#systems.delete(mapKey(volume.fs));
     if (this.#lastVolume === volume) this.#lastVolume = undefined;
   }
 
@@ -300,14 +264,6 @@ export class Objects {
     object.volume.objects.delete(mapKey(object.inode));
     this.letGoVolume(object.volume);
   }
-}
-
-/** What the record of a file may take in the index, its volume's included: more than it will. */
-export function recordBytes(object: ObjectState): number {
-  const { volume } = object;
-  const names = object.inode.length + object.coherency.length;
-  const volumeNames = volume.recorded ? 0 : volume.fs.length + volume.volume.length + volume.coherency.length;
-  return 2 * (names + volumeNames) + RECORD_OVERHEAD_BYTES;
 }
 
 /** Equal for equal bytes, be they given as text or as bytes. */

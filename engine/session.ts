@@ -116,6 +116,7 @@ export class Session {
       ),
     );
     for (const slot of state.order) this.blocks.life.ranking.insert(slot);
+    state.order = new Uint32Array(0);
     this.#regroup();
     this.housekeeper = new Housekeeper(this.blocks, log, {
       indexPressed: () => this.gauge.pressed(),
@@ -319,9 +320,9 @@ export class Session {
       committed: () => index.committed(),
       indexPressed: () => this.gauge.pressed(),
       sweep: async () => {
-        const culled = await this.housekeeper.sweepNow();
+        const metadataGives = await this.housekeeper.sweepNow();
         this.gauge.reset();
-        return culled;
+        return metadataGives;
       },
       onCulled: (slot) => {
         this.counters.culled += 1;

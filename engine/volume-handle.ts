@@ -14,7 +14,7 @@ import type { Counters } from "./counters.js";
 import { LocalCookie } from "./cookie-handle.js";
 import { coherencyOf, outcomeOf } from "./handle-arguments.js";
 import type { Housekeeper } from "./housekeeper.js";
-import type { VolumeState } from "./objects.js";
+import type { VolumeState } from "./object-states.js";
 
 export interface HandleParts {
   readonly blocks: Blocks;

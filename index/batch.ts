@@ -22,6 +22,7 @@ export interface Batch {
 export function batchOf(store: Store<IndexTable>, changes: Changes): Batch {
   const writes: Array<Write<IndexTable>> = [];
   let entryCountDelta = 0;
+  for (const { key, value } of changes.systems.values()) writes.push({ table: "volumes", key, value });
   for (const { key, value } of changes.volumes.values()) writes.push({ table: "volumes", key, value });
   for (const { key, value } of changes.objects.values()) writes.push({ table: "objects", key, value });
   for (const names of changes.metadata.values()) {

@@ -17,6 +17,9 @@ import { COMMIT_DELAY_MS, GroupCommit } from "./group-commit.js";
 import {
   BLOCK_KEY_BYTES,
   decodeVolumeKey,
+  type KeyRange,
+  fsKey,
+  fsRange,
   objectKey,
   volumeKey,
   volumeRange,
@@ -24,8 +27,15 @@ import {
 } from "./keys.js";
 import { MetadataIndex } from "./metadata-index.js";
 import { bindIdentity, encodeEntryCount, entryCountKey, readEntryCount } from "./identity.js";
-import { decodeObjectRecord, decodeVolumeRecord, encodeObjectRecord, encodeVolumeRecord } from "./records.js";
-import type { ObjectRecord, VolumeRecord } from "./records.js";
+import {
+  decodeFsRecord,
+  decodeObjectRecord,
+  decodeVolumeRecord,
+  encodeFsRecord,
+  encodeObjectRecord,
+  encodeVolumeRecord,
+} from "./records.js";
+import type { FsRecord, ObjectRecord, VolumeRecord } from "./records.js";
 import { walkBlocks, walkNames } from "./scan.js";
 import type { IndexedBlock, Layers } from "./scan.js";
 
@@ -118,6 +128,18 @@ export class BlockIndex {
     return this.#commits.failure;
   }
 
+  findFs(fs: Buffer): FsRecord | undefined {
+    const key = fsKey(fs);
+    const queued = this.#queuedName((changes) => changes.systems, key);
+    if (queued !== undefined) return queued.record ?? undefined;
+    const value = this.#store.get("volumes", key);
+    return value === undefined ? undefined : decodeFsRecord(fs, value);
+  }
+
+  putFs(record: FsRecord): void {
+    this.#changeName((changes) => changes.systems, { ...encodeFsRecord(record), record });
+  }
+
   findVolume(fs: Buffer, volume: Buffer): VolumeRecord | undefined {
     const key = volumeKey(fs, volume);
     const queued = this.#queuedName((changes) => changes.volumes, key);
@@ -138,17 +160,21 @@ export class BlockIndex {
 
   /** Every volume, by (fs, volume); may be resumed in a later event turn, see walkNames. */
   volumes(): Iterable<VolumeRecord> {
+    return this.#volumesIn({});
+  }
+
+  /** Every volume of a file system, by name; may be resumed likewise. */
+  volumesOf(fs: Buffer): Iterable<VolumeRecord> {
+    return this.#volumesIn(fsRange(fs));
+  }
+
+  #volumesIn(range: Partial<KeyRange>): Iterable<VolumeRecord> {
     this.#checkOpen();
-    return walkNames(
-      this.#layers,
-      "volumes",
-      {},
-      {
-        changesOf: (changes) => changes.volumes,
-        decode: (key, value) =>
-          decodeVolumeKey(key).kind === "fs" ? undefined : decodeVolumeRecord(key, value),
-      },
-    );
+    return walkNames(this.#layers, "volumes", range, {
+      changesOf: (changes) => changes.volumes,
+      decode: (key, value) =>
+        decodeVolumeKey(key).kind === "fs" ? undefined : decodeVolumeRecord(key, value),
+    });
   }
 
   findObject(volumeId: number, inode: Buffer): ObjectRecord | undefined {

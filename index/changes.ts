@@ -1,7 +1,7 @@
 /** Changes that are not committed yet, by kind and key; the latest change of a key counts. No I/O. */
 import type { Entry } from "./entry.js";
 import type { MetadataRecord } from "./metadata-records.js";
-import type { ObjectRecord, VolumeRecord } from "./records.js";
+import type { FsRecord, ObjectRecord, VolumeRecord } from "./records.js";
 
 /** A name record that was put, or removed if `value` is undefined. */
 export interface NameChange<NameRecord> {
@@ -18,6 +18,7 @@ export interface Waiter {
 
 export class Changes {
   /** By the key's bytes as a Latin-1 string, which sorts as they do. */
+  readonly systems = new Map<string, NameChange<FsRecord>>();
   readonly volumes = new Map<string, NameChange<VolumeRecord>>();
   readonly objects = new Map<string, NameChange<ObjectRecord>>();
   /** By object id, then block number; null is a removal. */
@@ -30,7 +31,7 @@ export class Changes {
   #metadataBytes = 0;
 
   get count(): number {
-    return this.volumes.size + this.objects.size + this.#blockCount + this.#metadataCount;
+    return this.systems.size + this.volumes.size + this.objects.size + this.#blockCount + this.#metadataCount;
   }
 
   /** Keys and values of metadata that were put, replaced ones included: a bound. */
@@ -67,6 +68,7 @@ export class Changes {
 
   /** Takes over what was changed after this, and who waits for that. */
   absorb(later: Changes): void {
+    for (const [key, change] of later.systems) this.systems.set(key, change);
     for (const [key, change] of later.volumes) this.volumes.set(key, change);
     for (const [key, change] of later.objects) this.objects.set(key, change);
     for (const [objectId, blocks] of later.blocks) {

@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { Packr } from "msgpackr";
 import { CacheError } from "./core/errors.js";
 import { CACHE_ID_BYTES, COHERENCY_BYTES_MAX, FORMAT_VERSION, OBJECT_IDS_MAX } from "./core/layout.js";
-import { decodeObjectKey, decodeVolumeKey, nameDigest, objectKey, volumeKey } from "./keys.js";
+import { decodeObjectKey, decodeVolumeKey, fsKey, nameDigest, objectKey, volumeKey } from "./keys.js";
 
 export const RECORD_VERSION = 1;
 
@@ -28,6 +28,20 @@ export interface VolumeRecord {
   extra?: readonly unknown[];
 }
 
+/** Blocks `firstBlock` to `endBlock` - 1, and the number of the invalidation that covers them. */
+export interface BlockRangeStamp {
+  readonly firstBlock: number;
+  readonly endBlock: number;
+  readonly stamp: number;
+}
+
+/** What the index knows of a file system as a whole. */
+export interface FsRecord {
+  fs: Buffer;
+  /** Number of the last invalidation that covers the file system. */
+  stamp: number;
+}
+
 export interface ObjectRecord {
   id: number;
   volumeId: number;
@@ -37,6 +51,8 @@ export interface ObjectRecord {
   sizeBytes: bigint;
   /** Number of the last invalidation that covers the object. */
   stamp: number;
+  /** Blocks that were invalidated by themselves. */
+  ranges?: readonly BlockRangeStamp[];
   /** Fields of a later version, kept as they are. */
   extra?: readonly unknown[];
 }
@@ -83,19 +99,21 @@ export function decodeVolumeRecord(key: Uint8Array, value: Uint8Array): VolumeRe
 
 /** Key and value of an object; the inode is in the value only when the key holds a digest. */
 export function encodeObjectRecord(record: ObjectRecord): { key: Buffer; value: Buffer } {
-  const { id, volumeId, inode, coherency, sizeBytes, stamp, extra = [] } = record;
+  const { id, volumeId, inode, coherency, sizeBytes, stamp, ranges = [], extra = [] } = record;
   const key = objectKey(volumeId, inode);
   const name = decodeObjectKey(key).kind === "digest" ? inode : null;
   assert.ok(coherency.length <= COHERENCY_BYTES_MAX, "coherency data is within its limit");
   assert.ok(sizeBytes >= 0n && sizeBytes <= SIZE_BYTES_MAX, "size is within its limit");
   const size = sizeBytes <= U32_MAX ? Number(sizeBytes) : sizeBytes;
-  return { key, value: pack([idNumber(id), number(stamp), size, coherency, name, ...extra]) };
+  const triples = ranges.map((range) => [range.firstBlock, range.endBlock, range.stamp].map(number));
+  const more = triples.length + extra.length > 0 ? [triples, ...extra] : [];
+  return { key, value: pack([idNumber(id), number(stamp), size, coherency, name, ...more]) };
 }
 
 /** @throws {CacheError} E_INDEX_CORRUPT when key or value does not read back, or one contradicts the other. */
 export function decodeObjectRecord(key: Uint8Array, value: Uint8Array): ObjectRecord {
   const parts = decodeObjectKey(key);
-  const [id, stamp, size, coherency, name, ...extra] = unpack("an object record", value);
+  const [id, stamp, size, coherency, name, triples, ...extra] = unpack("an object record", value);
   let inode: Buffer;
   if (parts.kind === "whole") inode = parts.inode;
   else {
@@ -114,8 +132,33 @@ export function decodeObjectRecord(key: Uint8Array, value: Uint8Array): ObjectRe
     coherency: readBytes("an object record", coherency),
     sizeBytes,
     stamp: readNumber("an object record", stamp),
+    ...(triples !== undefined && { ranges: readRanges(triples) }),
     ...(extra.length > 0 && { extra }),
   };
+}
+
+/** Key and value of a file system's own record. */
+export function encodeFsRecord(record: FsRecord): { key: Buffer; value: Buffer } {
+  return { key: fsKey(record.fs), value: pack([number(record.stamp)]) };
+}
+
+/** @throws {CacheError} E_INDEX_CORRUPT when it does not read back. */
+export function decodeFsRecord(fs: Buffer, value: Uint8Array): FsRecord {
+  const [stamp] = unpack("a file system's record", value);
+  return { fs, stamp: readNumber("a file system's record", stamp) };
+}
+
+function readRanges(triples: unknown): BlockRangeStamp[] {
+  if (!Array.isArray(triples)) throw corrupt("an object record", "no list of ranges");
+  return (triples as unknown[]).map((triple) => {
+    const [firstBlock, endBlock, stamp] = (Array.isArray(triple) ? (triple as unknown[]) : []).map((field) =>
+      readNumber("an object record", field),
+    );
+    if (firstBlock === undefined || endBlock === undefined || stamp === undefined || firstBlock >= endBlock) {
+      throw corrupt("an object record", "no range where one is wanted");
+    }
+    return { firstBlock, endBlock, stamp };
+  });
 }
 
 export function encodeIdentity(identity: IndexIdentity): Buffer {

@@ -29,8 +29,8 @@ export function* walkBlocks(layersNow: Layers, objectId?: number): Generator<Ind
   let after: Buffer | undefined;
   // The first key that no slice has covered yet.
   let from = { objectId: objectId ?? 0, block: 0 };
-  // The first slice is one record, for those who only want to know whether there is any.
-  for (let sliceRecords = 1; ; sliceRecords = SLICE_RECORDS) {
+  // The first slice is one record, for those who only want to know whether there is any; then they grow.
+  for (let sliceRecords = 1; ; sliceRecords = Math.min(SLICE_RECORDS, 4 * sliceRecords)) {
     const { store, layers } = layersNow();
     const records = store.scan("blocks", range, sliceRecords, after);
     const found: IndexedBlock[] = [];

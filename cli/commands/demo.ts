@@ -21,7 +21,9 @@ import { example } from "../example.js";
 import { CliError, EXIT, inputStatusOf } from "../exit-codes.js";
 import { print, printJson, startProgress } from "../output.js";
 import type { Settings } from "../settings.js";
-import { driveOf, parseCapacity, settingsOf } from "../settings.js";
+import type { FileLocation } from "../config/sources.js";
+import { driveOf, parseCapacity } from "../directories.js";
+import { givenOf, settingsOf } from "../settings.js";
 import { listenForStop } from "../signals.js";
 import { warmLines } from "../warm-tally.js";
 import { warmTrees } from "./warm.js";
@@ -53,23 +55,23 @@ export function addDemo(program: Command): void {
       example("tagcache demo --dir /tmp/demo --warm /usr/include --once", "exit status 0 when all is well"),
     )
     .action(async (options: DemoOptions, command: Command) => {
-      process.exitCode = await demo(settingsOf(command), options);
+      process.exitCode = await demo(settingsOf(command), options, givenOf(command, []).location);
       // What was interrupted is still walking its tree, for nothing.
       if (process.exitCode === EXIT.interrupted) process.exit();
     });
 }
 
-async function demo(settings: Settings, options: DemoOptions): Promise<number> {
+async function demo(settings: Settings, options: DemoOptions, config: FileLocation): Promise<number> {
   const root = resolve(options.warm ?? (process.env["WARM"] || DEFAULT_TREE));
   const once =
     options.once === true || options.json === true || process.env["ONCE"] === "1" || !process.stdout.isTTY;
   const say = options.json === true ? () => undefined : print;
   const capacityBytes = capacityOf(settings, options);
-  const stop = listenForStop({
+  const stop = listenForStop(["SIGTERM", "SIGINT", "SIGHUP"], {
     onSecond: () => undefined,
     onThird: () => process.exit(EXIT.interrupted),
   });
-  const child = startDaemon(settings, capacityBytes);
+  const child = startDaemon(settings, capacityBytes, config);
   const client = await child.connect(settings);
   try {
     const interrupted = stop.requested.then(() => undefined);

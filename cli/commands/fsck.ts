@@ -5,7 +5,7 @@ import type { FsckReport } from "../../engine/fsck/fsck.js";
 import { fsckDirectory } from "../../engine/fsck/fsck.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
 import { example } from "../example.js";
-import { CliError, EXIT, FSCK_EXIT, lineOf } from "../exit-codes.js";
+import { CliError, EXIT, FSCK_EXIT, exitStatusOf, lineOf } from "../exit-codes.js";
 import { print, printJson, startProgress } from "../output.js";
 import type { Settings } from "../settings.js";
 import { settingsOf } from "../settings.js";
@@ -27,11 +27,21 @@ export function addFsck(program: Command): void {
         : new CommanderError(FSCK_EXIT.usage, error.code, error.message);
     })
     .action(async (options: { deep?: true; json?: true }, command: Command) => {
-      const report = await check(settingsOf(command), options.deep === true);
+      const report = await check(settingsFor(command), options.deep === true);
       if (options.json) printJson(report);
       else printReport(report, options.deep === true);
       process.exitCode = report.clean ? FSCK_EXIT.clean : FSCK_EXIT.findings;
     });
+}
+
+/** 16 and 8 in place of 64 and 78, as everything here. */
+function settingsFor(command: Command): Settings {
+  try {
+    return settingsOf(command);
+  } catch (error) {
+    const status = exitStatusOf(error) === EXIT.usage ? FSCK_EXIT.usage : FSCK_EXIT.operational;
+    throw new CliError(status, lineOf(error), { cause: error });
+  }
 }
 
 async function check({ directory, stateDirectory }: Settings, deep: boolean): Promise<FsckReport> {

@@ -1,127 +1,127 @@
 /** `tagcache serve`: the daemon. */
 import type { Command } from "commander";
-import { InvalidArgumentError, Option } from "commander";
-import type { BlockCache } from "../../engine/cache.js";
+import type { OwnedCache } from "../../engine/cache.js";
 import { openCache } from "../../engine/cache.js";
 import { startServer } from "../../engine/daemon/server.js";
-import { checkSocketPath } from "../../engine/daemon/socket-path.js";
 import { messageOf } from "../../index/core/errors.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
+import type { KeyName } from "../config/keys.js";
+import { type Layer, limitOptionsFrom, overlay, settingsFrom } from "../config/layers.js";
+import { LiveConfig } from "../config/live.js";
+import { checkSocket } from "../config/offline.js";
+import { type Given, loadFile } from "../config/sources.js";
 import { example } from "../example.js";
 import { EXIT } from "../exit-codes.js";
 import type { CliLogger, LogFormat, LogLevel } from "../log.js";
-import { LOG_FORMATS, LOG_LEVELS, createLogger, isJournald } from "../log.js";
-import type { Settings } from "../settings.js";
-import { parseCapacity, settingsOf } from "../settings.js";
-import type { StopRequests } from "../signals.js";
-import { listenForStop } from "../signals.js";
+import { createLogger, isJournald } from "../log.js";
+import { addServeOptions, givenOf } from "../settings.js";
+import type { ReloadRequests, StopRequests } from "../signals.js";
+import { listenForReload, listenForStop } from "../signals.js";
 import { version } from "../version.js";
 
 /** How long requests under way may take at a stop. */
 const DRAIN_MS = 5000;
 
-interface ServeOptions {
-  readonly capacity?: string;
-  readonly slots?: number;
-  readonly onUnclean: "wipe";
-  readonly logLevel: LogLevel;
-  readonly logFormat: LogFormat;
+/** What a daemon is started with, and what asks it to change or end. */
+interface Start {
+  readonly given: Given;
+  readonly file: Layer | undefined;
+  readonly socketPath: string;
+  readonly log: CliLogger;
+  readonly stop: StopRequests;
+  readonly reloads: ReloadRequests;
 }
 
 /** Adds the command. Exit status: 0 stopped clean, 75 somebody owns the directory, 78 wrong setting or directory. */
 export function addServe(program: Command): void {
-  program
-    .command("serve")
+  addServeOptions(program.command("serve"))
     .description("run the cache and answer on its socket until a signal or `tagcache stop`")
-    .option(
-      "--capacity <size>",
-      "bytes the cache may take: 10GiB, 10G, 20% of the drive (default: 10GiB or a fifth of what is free, whichever is less)",
-    )
-    .option("--slots <number>", "blocks it may hold (default: one per 32 KiB of capacity)", wholeNumber)
-    .addOption(new Option("--on-unclean <action>", "after a crash").choices(["wipe"]).default("wipe"))
-    .addOption(
-      new Option("--log-level <level>", "least level that is logged").choices(LOG_LEVELS).default("info"),
-    )
-    .addOption(new Option("--log-format <format>", "form of a line").choices(LOG_FORMATS).default("text"))
     .addHelpText(
       "after",
-      example("tagcache serve --dir /nvme/cache --capacity 100GiB", "stops clean on SIGTERM"),
+      example(
+        "tagcache serve --dir /nvme/cache --capacity 100GiB",
+        "stops clean on SIGTERM; reads its config file again on SIGHUP",
+      ),
     )
-    .action(async (options: ServeOptions, command: Command) => {
-      process.exitCode = await serve(settingsOf(command), options);
+    .action(async (_options: unknown, command: Command) => {
+      process.exitCode = await serve(command);
     });
 }
 
-function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("Want a whole number.");
-  return Number(text);
-}
-
 /** The order at the end is what makes a stop clean: the server drains first, then the cache closes, then the process ends. */
-async function serve(settings: Settings, options: ServeOptions): Promise<number> {
+async function serve(command: Command): Promise<number> {
+  // A signal may come before there is anything to read again, or to end.
+  const early: { log?: CliLogger } = {};
+  const stop = listen(early);
+  const reloads = listenForReload(() => stop.request("the terminal has gone"));
+  const given = givenOf(command);
+  const file = loadFile(given.location);
+  const layer = overlay(given.flags, given.environment, file);
+  const { directory, stateDirectory, socketPath } = settingsFrom(layer);
   // Before a cache is opened, or even made, for nothing.
-  checkSocketPath(settings.socketPath);
-  const capacityBytes =
-    options.capacity === undefined ? undefined : parseCapacity(options.capacity, settings.directory);
+  checkSocket(layer);
+  const limits = limitOptionsFrom(layer, directory);
+  const text = (key: KeyName): string => layer.get(key)?.text ?? "";
   const log = createLogger({
-    level: options.logLevel,
-    format: options.logFormat,
+    level: text("log-level") as LogLevel, // the grammars of both take no other words
+    format: text("log-format") as LogFormat,
     journald: isJournald(),
     write: (line) => process.stderr.write(line),
   });
+  early.log = log;
   guard(log);
-  const stop = listen(log);
   const cache = await openCache({
-    directory: settings.directory,
-    onUnclean: options.onUnclean,
+    directory,
+    onUnclean: "wipe",
     log: (level, message, fields) => log[level](message, fields),
-    ...(settings.stateDirectory !== undefined && { stateDirectory: settings.stateDirectory }),
-    ...(capacityBytes !== undefined && { capacityBytes }),
-    ...(options.slots !== undefined && { slotsMax: options.slots }),
+    ...(stateDirectory !== undefined && { stateDirectory }),
+    ...limits,
   });
   try {
-    await serveUntilStopped(cache, settings, log, stop);
+    await serveUntilStopped(cache, { given, file, socketPath, log, stop, reloads });
   } finally {
     await cache.close();
   }
   log.flush({ all: true });
+  reloads.releaseTerminal();
   return EXIT.ok;
 }
 
-async function serveUntilStopped(
-  cache: BlockCache,
-  settings: Settings,
-  log: CliLogger,
-  stop: StopRequests,
-): Promise<void> {
+async function serveUntilStopped(cache: OwnedCache, start: Start): Promise<void> {
+  const { given, file, socketPath, log, stop } = start;
   if (stop.isRequested()) return;
+  const config = new LiveConfig({ cache, log, given, file });
   const server = await startServer({
     cache,
-    socketPath: settings.socketPath,
+    socketPath,
     log,
     onStopRequest: () => stop.request("a client"),
     version: version(),
+    config,
   });
   const status = await cache.status();
   log.info("serving", {
-    socket: settings.socketPath,
+    socket: socketPath,
     pid: process.pid,
+    ...(file !== undefined && { config: given.location.path }),
     capacity: formatBytes(status.capacityBytes),
     slots: formatCount(status.slotsMax),
     start: status.start.kind,
     action: status.start.action,
     startMs: Math.round(status.start.ms),
   });
+  // It never rejects, and what it has not done at a stop it leaves.
+  start.reloads.attach(() => void config.reload());
   const reason = await stop.requested;
   log.info("stopping", { asked: reason });
   await server.close({ drainMs: DRAIN_MS });
 }
 
-function listen(log: CliLogger): StopRequests {
-  return listenForStop({
-    onSecond: (signal) => log.info("already stopping; a third signal ends it at once", { signal }),
+function listen(early: { readonly log?: CliLogger }): StopRequests {
+  return listenForStop(["SIGTERM", "SIGINT"], {
+    onSecond: (signal) => early.log?.info("already stopping; a third signal ends it at once", { signal }),
     onThird: (signal) => {
-      log.error("ended at once; the next start will wipe the cache", { signal });
+      early.log?.error("ended at once; the next start will wipe the cache", { signal });
       process.exit(EXIT.interrupted);
     },
   });
@@ -138,4 +138,7 @@ function guard(log: CliLogger): void {
   // Node prints its warnings on several lines.
   process.removeAllListeners("warning");
   process.on("warning", (warning) => log.warn(messageOf(warning)));
+  // A log that nobody can read any more, its terminal or reader gone, is no reason to lose the cache.
+  process.stderr.removeAllListeners("error");
+  process.stderr.on("error", () => undefined);
 }

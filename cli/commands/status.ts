@@ -1,12 +1,15 @@
 /** `tagcache status`: what the daemon has, does and did. */
 import type { Command } from "commander";
-import type { CacheStatus } from "../../engine/cache.js";
+import type { CacheStatus, ShareStatus } from "../../engine/cache.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
 import { withDaemon } from "../daemon.js";
 import { example } from "../example.js";
 import { EXIT } from "../exit-codes.js";
 import { printFields, printJson } from "../output.js";
 import { settingsOf } from "../settings.js";
+
+/** A name of any length must not break the table. */
+const SHARE_NAME_MAX = 40;
 
 /** Adds the command. Exit status: 0, or 69 without a daemon. */
 export function addStatus(program: Command): void {
@@ -18,13 +21,15 @@ export function addStatus(program: Command): void {
     .action(async (options: { json?: true }, command: Command) => {
       const status = await withDaemon(settingsOf(command), (client) => client.status());
       if (options.json) printJson(status);
-      else printFields(fieldsOf(status));
+      else printFields(statusFields(status));
       process.exitCode = EXIT.ok;
     });
 }
 
-function fieldsOf(status: CacheStatus): [string, string][] {
+/** Names and values, each within 100 columns unless the directory is long. */
+export function statusFields(status: CacheStatus): [string, string][] {
   const { slots } = status;
+  const notCulled = status.notCulled.inUse;
   const asked = status.hits + status.misses;
   const ratio = asked === 0 ? "" : ` (${((status.hits / asked) * 100).toFixed(1)} % hits)`;
   const bypassed = Object.entries(status.bypassed).map(
@@ -47,15 +52,37 @@ function fieldsOf(status: CacheStatus): [string, string][] {
       `${formatCount(slots.used)} used, ${formatCount(slots.free)} free, ${formatCount(slots.quarantined)} ` +
         `quarantined, ${formatCount(slots.unknown)} not looked at, at most ${formatCount(status.slotsMax)}`,
     ],
+    ["headroom", headroomText(status)],
+    ["drive", driveText(status)],
+    ...status.shares.map((rule, index): [string, string] => [index === 0 ? "shares" : "", shareText(rule)]),
     ["requests", `${formatCount(status.hits)} hits, ${formatCount(status.misses)} misses${ratio}`],
     [
       "puts",
-      `${formatCount(status.puts)}; ${formatCount(status.culled)} blocks culled, ${status.corrupt} corrupt`,
+      `${formatCount(status.puts)}; ${formatCount(status.culled)} blocks culled` +
+        `${notCulled === 0 ? "" : ` (${formatCount(notCulled)} times one was in use)`}, ${status.corrupt} corrupt`,
     ],
     ["bypassed", bypassed.length === 0 ? "none" : bypassed.join(", ")],
     ["start", startText(status)],
     ["epoch", `${status.epoch} of cache ${status.cacheId}`],
   ];
+}
+
+function headroomText({ headroom }: CacheStatus): string {
+  return `${formatBytes(headroom.bytes)} and ${formatCount(headroom.slots)} slots are kept ready for writers`;
+}
+
+function driveText({ drive }: CacheStatus): string {
+  const bytes = `${percent(drive.availableBytes, drive.totalBytes)} of ${formatBytes(drive.totalBytes)} available`;
+  const inodes = `${percent(drive.availableInodes, drive.totalInodes)} of ${formatCount(drive.totalInodes)} inodes`;
+  return `${drive.state}, ${bytes}${drive.totalInodes === 0 ? "" : `, ${inodes}`}`;
+}
+
+function shareText({ fs, volume, minBytes, maxBytes, usedBytes }: ShareStatus): string {
+  const name = volume === undefined ? fs : `${fs}/${volume}`;
+  const shown = name.length <= SHARE_NAME_MAX ? name : `${name.slice(0, SHARE_NAME_MAX - 1)}…`;
+  const least = minBytes === undefined ? "" : `, at least ${formatBytes(minBytes)}`;
+  const most = maxBytes === undefined ? "" : `, at most ${formatBytes(maxBytes)}`;
+  return `${shown}: ${formatBytes(usedBytes)} used${least}${most}`;
 }
 
 function startText({ start }: CacheStatus): string {
@@ -64,7 +91,11 @@ function startText({ start }: CacheStatus): string {
 }
 
 function share(bytes: number, ofBytes: number): string {
-  return `${formatBytes(bytes)} (${((bytes / ofBytes) * 100).toFixed(1)} %)`;
+  return `${formatBytes(bytes)} (${percent(bytes, ofBytes)})`;
+}
+
+function percent(part: number, whole: number): string {
+  return `${(whole === 0 ? 0 : (part / whole) * 100).toFixed(1)} %`;
 }
 
 function duration(seconds: number): string {

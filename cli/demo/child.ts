@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CacheClient } from "../../engine/daemon/client.js";
+import type { FileLocation } from "../config/sources.js";
 import { PATIENT_MS, connectIfRunning } from "../daemon.js";
 import { CliError, EXIT } from "../exit-codes.js";
 import type { Settings } from "../settings.js";
@@ -57,11 +58,12 @@ export class DaemonChild {
 }
 
 /** Starts the daemon. Its warnings and refusals go to our stderr. */
-export function startDaemon(settings: Settings, capacityBytes: number): DaemonChild {
+export function startDaemon(settings: Settings, capacityBytes: number, config: FileLocation): DaemonChild {
   const { directory, socketPath, stateDirectory } = settings;
   const serve = ["serve", "--dir", directory, "--socket", socketPath, "--log-level", "warn"];
   serve.push("--capacity", String(capacityBytes));
   if (stateDirectory !== undefined) serve.push("--state-dir", stateDirectory);
+  if (config.named) serve.push("--config", config.path);
   // A process group of its own: Ctrl-C is for the demo, which then stops its daemon once.
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? "", ...serve], {
     stdio: ["ignore", "ignore", "inherit"],

@@ -32,8 +32,8 @@ export interface OpenState {
   readonly epoch: number;
   readonly index: BlockIndex;
   readonly table: SlotTable;
-  /** Used slots, the least valuable first. */
-  readonly order: Uint32Array;
+  /** Used slots, the least valuable first; whoever has taken them over may let go of this. */
+  order: Uint32Array;
   readonly nextSequence: number;
   readonly objectCounters: ObjectCounters;
   readonly start: Omit<StartReport, "ms">;

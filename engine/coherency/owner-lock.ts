@@ -12,6 +12,9 @@ const PID_BYTES_MAX = 32;
 /** A new owner writes its pid some milliseconds after it got the lock. */
 const PID_LOOKS = 20;
 const PID_LOOK_EVERY_MS = 5;
+/** A process that was killed may hold the lock for some moments more, on a busy machine. */
+const DYING_WAITS = 10;
+const DYING_WAIT_MS = 25;
 
 export class OwnerLock {
   #fd: number | undefined;
@@ -21,16 +24,19 @@ export class OwnerLock {
   }
 
   /**
-   * Takes the lock or says who has it; never waits for it, never removes the file.
+   * Takes the lock or says who has it; never removes the file. It is waited for only while the kernel still takes apart an
+   * owner that was killed.
    * @param what named in messages: the directory that the lock guards.
    * @throws {CacheError} E_BUSY with the owner's pid; E_DIRECTORY if the file can't be opened; E_PLATFORM without flock(1).
    */
   static take(path: string, what: string): OwnerLock {
     const fd = openLockFile(path);
     try {
-      const run = spawnSync("flock", ["--exclusive", "--nonblock", "3"], {
-        stdio: ["ignore", "ignore", "pipe", fd],
-      });
+      let run = lock(fd);
+      for (let waits = 0; run.status === FLOCK_BUSY && isDead(fd) && waits < DYING_WAITS; waits += 1) {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, DYING_WAIT_MS);
+        run = lock(fd);
+      }
       if (run.error !== undefined) {
         const message = `Cannot lock ${what}: flock(1) of util-linux does not run: ${messageOf(run.error)}`;
         throw new CacheError("E_PLATFORM", message, { cause: run.error });
@@ -64,6 +70,16 @@ export class OwnerLock {
       fs.closeSync(fd);
     }
   }
+}
+
+function lock(fd: number) {
+  return spawnSync("flock", ["--exclusive", "--nonblock", "3"], { stdio: ["ignore", "ignore", "pipe", fd] });
+}
+
+/** Whether the process that the file names is gone; one in another pid namespace seems so, and is waited for in vain. */
+function isDead(fd: number): boolean {
+  const pid = readPid(fd);
+  return pid !== undefined && !isAlive(pid);
 }
 
 function openLockFile(path: string): number {

@@ -44,7 +44,8 @@ export class Budget {
 
   get headroomSlots(): number {
     this.#endWindow();
-    const { slotsMax } = this.#limits;
+    // Of large blocks there are fewer than the limit would allow.
+    const slotsMax = Math.min(this.#limits.slotsMax, this.#table.existing);
     const least = Math.min(HEADROOM_SLOTS_MIN, Math.floor(slotsMax * HEADROOM_SHARE_MIN));
     return between(this.#slotsPerMs * this.#leadMs, Math.max(1, least), slotsMax * HEADROOM_SHARE_MAX);
   }
@@ -59,6 +60,11 @@ export class Budget {
   /** A writer took a slot. */
   noteTaken(pages: number): void {
     this.#slotsTaken += 1;
+    this.#pagesTaken += pages;
+  }
+
+  /** A writer's slot grew. */
+  noteGrown(pages: number): void {
     this.#pagesTaken += pages;
   }
 

@@ -79,7 +79,9 @@ export class Culler {
     // What is over the limits is given back to the drive, not made ready.
     const growth = this.#parts.drive.allows(1, 1) ? Math.max(0, this.#budget.growthPages()) : 0;
     const slotsReady = free.slots + this.#leaving.slots + Math.min(this.#budget.creatableSlots(), growth);
-    if (slotsReady < Math.ceil(headroomSlots * share) + waiters) return true;
+    // One more to be cut back, or every waiter would take what comes free, however large.
+    const toCut = this.#budget.owesBytes() ? 1 : 0;
+    if (slotsReady < Math.ceil(headroomSlots * share) + waiters + toCut) return true;
     const pagesReady = free.pages + this.#leaving.pages + growth;
     if (pagesReady < Math.ceil(headroomPages * share) + (headPages ?? 0)) return true;
     // Pages that lie in slots too small can't be put together when nothing may grow.
@@ -143,19 +145,19 @@ export class Culler {
 
   async #relieveIndex(): Promise<void> {
     const { sweep, indexPressed, table } = this.#parts;
-    let swept = await sweep(); // what earlier culling left may be enough
+    let metadataGives = await sweep(); // what earlier culling left may be enough
     while (!this.#closed && indexPressed() && this.#evictor.possible) {
       const share = Math.floor(table.countOf(STATE.used) / RELIEF_SHARE);
       for (
         // Where metadata is what fills the index, blocks give up their share and no more.
-        let left = swept > 0 ? share : Math.max(SLICE_VICTIMS_MAX, share);
+        let left = metadataGives ? share : Math.max(SLICE_VICTIMS_MAX, share);
         left > 0 && !this.#closed;
         left -= SLICE_VICTIMS_MAX
       ) {
         this.#evictor.evict(Math.min(left, SLICE_VICTIMS_MAX), () => true);
         await this.#leaving.released();
       }
-      swept = await sweep();
+      metadataGives = await sweep();
     }
   }
 

@@ -4,6 +4,9 @@ import type { RoomParts } from "./room.js";
 
 /** Victims a slice; between slices other work has its turn. */
 export const SLICE_VICTIMS_MAX = 64;
+/** A slice ends after so long, too, looked at every few victims. */
+const SLICE_MS_MAX = 2;
+const VICTIMS_A_LOOK = 8;
 
 export class Evictor {
   readonly #parts: RoomParts;
@@ -23,8 +26,11 @@ export class Evictor {
 
   /** Takes the least valuable blocks while `wanted`. @returns how many. */
   evict(victimsMax: number, wanted: () => boolean, onVictim?: (slot: number) => void): number {
+    const { now } = this.#parts;
+    const endMs = now() + SLICE_MS_MAX;
     let victims = 0;
     while (victims < victimsMax && wanted()) {
+      if (victims % VICTIMS_A_LOOK === VICTIMS_A_LOOK - 1 && now() > endMs) break;
       const slot = this.#parts.ranking.victim(this.#mayLeave);
       if (slot === undefined) break;
       this.#take(slot);

@@ -72,6 +72,14 @@ export class Ranking {
     }
   }
 
+  /** The block in this slot takes so many pages from now on. */
+  resize(slot: number, pages: number): void {
+    if (this.#only === undefined) {
+      this.#shares.charge(this.#shareOf[slot] as number, pages - this.#table.pagesOf(slot));
+    }
+    this.#table.setPages(slot, pages);
+  }
+
   /** The block left this slot. */
   remove(slot: number): void {
     if (this.#only !== undefined) {

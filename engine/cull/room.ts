@@ -43,9 +43,9 @@ export interface RoomParts {
   readonly indexPressed: () => boolean;
   /**
    * Takes the records of files without blocks out of the index, and a part of those with metadata; resolves when that is
-   * done and shows. @returns how many files lost metadata.
+   * done and shows. @returns whether metadata made room or may do so yet.
    */
-  readonly sweep: () => Promise<number>;
+  readonly sweep: () => Promise<boolean>;
   /** A victim was chosen; its tenant can still be read from the table. */
   readonly onCulled: (slot: number) => void;
   readonly onTrouble: (message: string, error: unknown) => void;
@@ -129,6 +129,27 @@ export class Room {
     ranking.insert(slot, ranking.shares.of(volume));
     this.#fitShare(volume, 0); // its slot may be larger than it
     this.#kickForWaiters();
+  }
+
+  /** Makes room for more pages in a used slot; false if it may not grow now. */
+  grow(slot: number, pages: number): boolean {
+    const { table, drive, ranking } = this.#parts;
+    const more = pages - table.pagesOf(slot);
+    if (more <= 0) return true;
+    if (!this.#mayGrow(more, 0)) return false;
+    ranking.resize(slot, pages);
+    drive.granted(more, 0);
+    this.#budget.noteGrown(more);
+    if (this.#culler.wanting(0.5)) this.#culler.kick();
+    return true;
+  }
+
+  /** A used slot has more valid bytes of the same tenant. */
+  extend(slot: number, owner: Owner, block: number, validBytes: number): void {
+    const { table, ranking } = this.#parts;
+    table.setTenant(slot, { volumeId: owner.volume.id, objectId: owner.id, block }, validBytes);
+    ranking.touch(slot);
+    this.#fitShare(owner.volume, 0);
   }
 
   /** A filled slot will get no entry. */

@@ -1,8 +1,9 @@
 /** Checks of what a caller hands to a BlockCache, besides the names (index/core/names.ts). */
 import { CacheError } from "../../index/core/errors.js";
 import { COHERENCY_BYTES_MAX, SLOT_BYTES } from "../../index/core/layout.js";
-import { READ_BYTES_MAX, WRITE_BYTES_MAX } from "../api.js";
-import type { GetOptions } from "../api.js";
+import { checkFsName, checkName } from "../../index/core/names.js";
+import { READ_BYTES_MAX, WRITE_BYTES_MAX, ZERO_BYTES_MAX } from "../api.js";
+import type { GetOptions, InvalidateTarget } from "../api.js";
 import { FILE_BYTES_MAX } from "./fields.js";
 
 /** A range within a block; it may reach past the block's valid bytes. */
@@ -56,6 +57,31 @@ export function checkRead(offsetBytes: bigint, lengthBytes: number): void {
 export function checkWrite(offsetBytes: bigint, bytes: Uint8Array): void {
   checkFileOffset("offsetBytes", offsetBytes);
   checkInteger("payload", bytes.length, WRITE_BYTES_MAX);
+}
+
+/** @throws {CacheError} E_ARGUMENT unless the offset lies below 2^63 and there are at most ZERO_BYTES_MAX bytes. */
+export function checkZero(offsetBytes: bigint, lengthBytes: number): void {
+  checkFileOffset("offsetBytes", offsetBytes);
+  checkInteger("lengthBytes", lengthBytes, ZERO_BYTES_MAX);
+}
+
+/** @throws {CacheError} E_ARGUMENT unless the range lies within 0 to 2^63 - 1. */
+export function checkFileRange(offsetBytes: bigint, lengthBytes: bigint): void {
+  checkFileOffset("offsetBytes", offsetBytes);
+  checkFileOffset("lengthBytes", lengthBytes);
+  checkFileOffset("the end of the range", offsetBytes + lengthBytes);
+}
+
+/** @throws {CacheError} E_ARGUMENT unless names and range are right and each has the one above it. */
+export function checkInvalidate(target: InvalidateTarget): InvalidateTarget {
+  const { fs, volume, inode, range } = target;
+  checkFsName(fs);
+  if (volume !== undefined) checkName("volume", volume);
+  if (inode !== undefined) checkName("inode", inode);
+  if (range !== undefined) checkFileRange(range.offsetBytes, range.lengthBytes);
+  if ((inode === undefined || volume !== undefined) && (range === undefined || inode !== undefined))
+    return target;
+  throw refused("the target", "a name above it is missing", "a volume with an inode, an inode with a range");
 }
 
 function checkFileOffset(name: string, value: bigint): void {

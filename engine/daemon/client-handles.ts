@@ -11,7 +11,14 @@ import type {
   NameBytes,
   VolumeHandle,
 } from "../api.js";
-import { checkCoherency, checkFileSize, checkRead, checkWrite } from "./arguments.js";
+import {
+  checkCoherency,
+  checkFileRange,
+  checkFileSize,
+  checkRead,
+  checkWrite,
+  checkZero,
+} from "./arguments.js";
 import { bypassOf, failureOf, reasonOf } from "./client-call.js";
 import type { CallOptions } from "./client-call.js";
 import type { Link } from "./client-link.js";
@@ -130,8 +137,33 @@ class RemoteCookie extends RemoteHandle implements CookieHandle {
   async write(offsetBytes: bigint, bytes: Uint8Array): Promise<FileWriteResult> {
     this.checkOpen();
     checkWrite(offsetBytes, bytes);
-    const header = this.options({ op: "write", offset: offsetBytes });
-    const answer = await this.link.call({ ...header, payload: bytes });
+    return this.#store({ ...this.options({ op: "write", offset: offsetBytes }), payload: bytes });
+  }
+
+  async zero(offsetBytes: bigint, lengthBytes: number): Promise<FileWriteResult> {
+    this.checkOpen();
+    checkZero(offsetBytes, lengthBytes);
+    return this.#store(this.options({ op: "zero", offset: offsetBytes, length: lengthBytes }));
+  }
+
+  async resize(sizeBytes: bigint): Promise<void> {
+    this.checkOpen();
+    checkFileSize(sizeBytes);
+    this.#sizeBytes = (await this.must("resize a file", { op: "resize", size: sizeBytes })).uint63("size");
+  }
+
+  async invalidateRange(offsetBytes: bigint, lengthBytes: bigint): Promise<void> {
+    this.checkOpen();
+    checkFileRange(offsetBytes, lengthBytes);
+    await this.must("invalidate a range", {
+      op: "invalidateRange",
+      offset: offsetBytes,
+      length: lengthBytes,
+    });
+  }
+
+  async #store(call: CallOptions): Promise<FileWriteResult> {
+    const answer = await this.link.call(call);
     if (answer.kind !== "reply") return { stored: [], bypass: bypassOf(answer) };
     this.#sizeBytes = answer.fields.uint63("size");
     const stored = answer.fields.ranges("stored");

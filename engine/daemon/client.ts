@@ -8,17 +8,26 @@ import type {
   CullReport,
   GetOptions,
   GetResult,
+  InvalidateTarget,
   NameBytes,
   PutResult,
   Tag,
   VolumeHandle,
 } from "../api.js";
-import { checkBlockPayload, checkCoherency, checkSpan, checkUsedBytesMax } from "./arguments.js";
+import {
+  checkBlockPayload,
+  checkCoherency,
+  checkInvalidate,
+  checkSpan,
+  checkUsedBytesMax,
+} from "./arguments.js";
 import { bypassOf, closedError, failureOf, reasonOf } from "./client-call.js";
 import type { CallOptions } from "./client-call.js";
 import { RemoteVolume } from "./client-handles.js";
 import { openLink } from "./client-link.js";
 import type { Link } from "./client-link.js";
+import { decodeEntries } from "./config-codec.js";
+import type { ConfigEntry } from "./config-service.js";
 import { Fields } from "./fields.js";
 import { wireInteger } from "./headers.js";
 import type { Header } from "./headers.js";
@@ -26,13 +35,14 @@ import type { Hello } from "./hello.js";
 import { checkSocketPath } from "./socket-path.js";
 import { decodeStatus } from "./status-codec.js";
 
+export type { ConfigEntry } from "./config-service.js";
 export type { Hello, HelloLimits } from "./hello.js";
 
 /** How long a call may take unless told otherwise: longer than a cold drive needs, shorter than a person waits. */
 export const DEADLINE_MS = 1000;
 /** A wipe waits for what is under way in the daemon. */
 export const WIPE_DEADLINE_MS = 10_000;
-/** A cull gives back as much as it is asked for, which may be a whole drive. A lost connection still ends it at once. */
+/** A cull, or a smaller capacity, gives back as much as it is told to, which may be a whole drive. A lost connection still ends it at once. */
 export const CULL_DEADLINE_MS = 10 * 60_000;
 
 export interface ConnectOptions {
@@ -53,6 +63,15 @@ export interface CacheClient extends BlockCache {
   readonly hello: Hello;
   /** Time of a round trip. @throws {CacheError} E_TIMEOUT, E_UNAVAILABLE, E_LIMIT, E_CLOSED. */
   ping(): Promise<{ ms: number }>;
+  /** The daemon's configuration as it stands. @throws {CacheError} as ping; E_OPERATION when it has none. */
+  config(): Promise<readonly ConfigEntry[]>;
+  /**
+   * Changes settings of the running daemon, all or none; `default` goes back to what stood without. Resolves, with all
+   * entries, when what they take away is given back to the drive.
+   * @throws {CacheError} as config; E_ARGUMENT an unknown key or malformed value, E_CONFIG a contradiction or a key that
+   *   needs a restart: nothing is changed. E_NO_SPACE as configure.
+   */
+  setConfig(changes: ReadonlyMap<string, string>): Promise<readonly ConfigEntry[]>;
   /** Asks the daemon to stop; resolves when it has agreed. @throws {CacheError} as ping. */
   stop(): Promise<void>;
 }
@@ -135,6 +154,19 @@ class Client implements CacheClient {
     return reply.flag("removed");
   }
 
+  async invalidate(target: InvalidateTarget): Promise<void> {
+    const { fs, volume, inode, range } = checkInvalidate(target);
+    await this.#must("invalidate", {
+      header: {
+        op: "invalidate",
+        fs: checkFsName(fs),
+        ...(volume !== undefined && { volume: checkName("volume", volume) }),
+        ...(inode !== undefined && { inode: checkName("inode", inode) }),
+        ...(range !== undefined && { offset: range.offsetBytes, length: range.lengthBytes }),
+      },
+    });
+  }
+
   async acquireVolume(
     fs: NameBytes,
     volume: NameBytes,
@@ -171,6 +203,16 @@ class Client implements CacheClient {
     const startMs = performance.now();
     await this.#must("ping", { header: { op: "ping" } });
     return { ms: performance.now() - startMs };
+  }
+
+  async config(): Promise<readonly ConfigEntry[]> {
+    return decodeEntries(await this.#must("read the configuration", { header: { op: "config" } }));
+  }
+
+  async setConfig(changes: ReadonlyMap<string, string>): Promise<readonly ConfigEntry[]> {
+    const header = { op: "configSet", changes: Object.fromEntries(changes) };
+    const deadlineMs = this.#atLeast(CULL_DEADLINE_MS);
+    return decodeEntries(await this.#must("change the configuration", { header, deadlineMs }));
   }
 
   async stop(): Promise<void> {

@@ -72,6 +72,32 @@ export class Fields {
     return typeof value === "boolean" ? value : this.#refuse(key, "true or false");
   }
 
+  /** A map of text to text, in the order of the wire. */
+  textMap(key: string): Map<string, string> {
+    const value = this.raw(key);
+    if (typeof value !== "object" || value === null || value instanceof Uint8Array || Array.isArray(value)) {
+      return this.#refuse(key, "a map of text to text");
+    }
+    const map = new Map<string, string>();
+    for (const [name, text] of Object.entries(value) as Array<[string, HeaderValue]>) {
+      if (typeof text !== "string") return this.#refuse(key, "a map of text to text");
+      map.set(name, text);
+    }
+    return map;
+  }
+
+  /** An array of maps, each with the means of this class. */
+  list(key: string): Fields[] {
+    const value = this.raw(key);
+    if (!Array.isArray(value)) return this.#refuse(key, "an array of maps");
+    return (value as readonly HeaderValue[]).map((element) => {
+      if (typeof element !== "object" || element === null || Array.isArray(element)) {
+        return this.#refuse(key, "an array of maps");
+      }
+      return new Fields(element as Header, this.#code);
+    });
+  }
+
   /** An array of [offset, length] pairs, ascending and disjoint. */
   ranges(key: string): ByteRange[] {
     const value = this.raw(key);

@@ -1,13 +1,13 @@
 /** Operations on volumes and cookies. Format: engine/PROTOCOL.md "Volumes and cookies". */
 import { checkFsName } from "../../index/core/names.js";
 import { COHERENCY_BYTES_MAX, FS_NAME_BYTES_MAX, NAME_BYTES_MAX } from "../../index/core/layout.js";
-import { READ_BYTES_MAX } from "../api.js";
-import type { AcquireCookieOptions, CookieHandle, FileReadResult } from "../api.js";
+import { READ_BYTES_MAX, ZERO_BYTES_MAX } from "../api.js";
+import type { AcquireCookieOptions, CookieHandle, FileReadResult, FileWriteResult } from "../api.js";
 import type { Fields } from "./fields.js";
 import { wireRanges } from "./fields.js";
 import type { HeaderValue } from "./headers.js";
 import { askedBytes } from "./operation.js";
-import type { Operation, Request } from "./operation.js";
+import type { Operation, Reply, Request } from "./operation.js";
 import { presentRanges } from "./ranges.js";
 
 const acquireVolume: Operation = {
@@ -78,14 +78,37 @@ const write: Operation = {
   payload: true,
   async run(request) {
     const cookie = cookieOf(request);
-    const result = await cookie.write(request.fields.uint63("offset"), request.payload);
-    const header: Record<string, HeaderValue> = {
-      status: "ok",
-      stored: wireRanges(result.stored),
-      size: cookie.sizeBytes,
-    };
-    if (result.bypass !== undefined) header["bypass"] = result.bypass;
-    return { header };
+    return writeReply(cookie, await cookie.write(request.fields.uint63("offset"), request.payload));
+  },
+};
+
+const zero: Operation = {
+  payload: false,
+  async run(request) {
+    const cookie = cookieOf(request);
+    const { fields } = request;
+    return writeReply(
+      cookie,
+      await cookie.zero(fields.uint63("offset"), fields.uint("length", ZERO_BYTES_MAX)),
+    );
+  },
+};
+
+const resize: Operation = {
+  payload: false,
+  async run(request) {
+    const cookie = cookieOf(request);
+    await cookie.resize(request.fields.uint63("size"));
+    return { header: { status: "ok", size: cookie.sizeBytes } };
+  },
+};
+
+const invalidateRange: Operation = {
+  payload: false,
+  async run(request) {
+    const { fields } = request;
+    await cookieOf(request).invalidateRange(fields.uint63("offset"), fields.uint63("length"));
+    return { header: { status: "ok" } };
   },
 };
 
@@ -120,9 +143,22 @@ export const HANDLE_OPERATIONS: ReadonlyArray<readonly [string, Operation]> = [
   ["acquireCookie", acquireCookie],
   ["read", read],
   ["write", write],
+  ["zero", zero],
+  ["resize", resize],
+  ["invalidateRange", invalidateRange],
   ["invalidateCookie", invalidateCookie],
   ["relinquishCookie", relinquishCookie],
 ];
+
+function writeReply(cookie: CookieHandle, result: FileWriteResult): Reply {
+  const header: Record<string, HeaderValue> = {
+    status: "ok",
+    stored: wireRanges(result.stored),
+    size: cookie.sizeBytes,
+  };
+  if (result.bypass !== undefined) header["bypass"] = result.bypass;
+  return { header };
+}
 
 /** What is missing is not sent: a miss of 4 MiB would cost more than its fetch from a near origin. */
 function presentParts(offsetBytes: bigint, result: FileReadResult): Uint8Array[] {

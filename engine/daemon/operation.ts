@@ -2,6 +2,7 @@
 import { READ_BYTES_MAX } from "../api.js";
 import type { BlockCache } from "../api.js";
 import type { BufferPool } from "./buffer-pool.js";
+import type { ConfigService } from "./config-service.js";
 import type { Fields } from "./fields.js";
 import type { HandleTable } from "./handles.js";
 import type { Header } from "./headers.js";
@@ -27,6 +28,8 @@ export interface OperationServices {
   readonly cache: BlockCache;
   readonly pool: BufferPool;
   readonly onStopRequest: () => void;
+  /** Absent when this daemon has no configuration of its own. */
+  readonly config?: ConfigService;
 }
 
 export interface Operation {

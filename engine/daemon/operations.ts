@@ -3,14 +3,16 @@ import { checkFsName, checkName } from "../../index/core/names.js";
 import { BLOCK_NUMBERS_MAX, FS_NAME_BYTES_MAX, NAME_BYTES_MAX, SLOT_BYTES } from "../../index/core/layout.js";
 import { CacheError } from "../../index/core/errors.js";
 import type { Bypass, Tag } from "../api.js";
-import { checkBlockPayload } from "./arguments.js";
+import { checkInvalidate, checkBlockPayload } from "./arguments.js";
+import { encodeEntries } from "./config-codec.js";
+import type { ConfigService } from "./config-service.js";
 import type { Fields } from "./fields.js";
 import { HANDLE_OPERATIONS } from "./handle-operations.js";
 import { wireInteger } from "./headers.js";
 import type { Header } from "./headers.js";
 import { METADATA_OPERATIONS } from "./metadata-operations.js";
 import { askedBytes } from "./operation.js";
-import type { Operation } from "./operation.js";
+import type { Operation, OperationServices } from "./operation.js";
 import { encodeStatus } from "./status-codec.js";
 
 const get: Operation = {
@@ -55,6 +57,22 @@ const remove: Operation = {
   },
 };
 
+const invalidate: Operation = {
+  payload: false,
+  async run({ fields }, { cache }) {
+    const target = checkInvalidate({
+      fs: fields.bytesCopy("fs", FS_NAME_BYTES_MAX),
+      ...(fields.has("volume") && { volume: fields.bytesCopy("volume", NAME_BYTES_MAX) }),
+      ...(fields.has("inode") && { inode: fields.bytesCopy("inode", NAME_BYTES_MAX) }),
+      ...(fields.has("offset") && {
+        range: { offsetBytes: fields.uint63("offset"), lengthBytes: fields.uint63("length") },
+      }),
+    });
+    await cache.invalidate(target);
+    return { header: { status: "ok" } };
+  },
+};
+
 const status: Operation = {
   payload: false,
   async run(_request, { cache }) {
@@ -81,6 +99,22 @@ const wipe: Operation = {
   },
 };
 
+const config: Operation = {
+  payload: false,
+  run(_request, services) {
+    const entries = configOf("config", services).entries();
+    return Promise.resolve({ header: { status: "ok", config: encodeEntries(entries) } });
+  },
+};
+
+const configSet: Operation = {
+  payload: false,
+  async run({ fields }, services) {
+    const entries = await configOf("configSet", services).set(fields.textMap("changes"));
+    return { header: { status: "ok", config: encodeEntries(entries) } };
+  },
+};
+
 const ping: Operation = {
   payload: false,
   run: () => Promise.resolve({ header: { status: "ok" } }),
@@ -97,14 +131,22 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["put", put],
   ["has", has],
   ["remove", remove],
+  ["invalidate", invalidate],
   ["status", status],
   ["cull", cull],
   ["wipe", wipe],
+  ["config", config],
+  ["configSet", configSet],
   ["ping", ping],
   ["stop", stop],
   ...HANDLE_OPERATIONS,
   ...METADATA_OPERATIONS,
 ]);
+
+function configOf(name: string, { config: service }: OperationServices): ConfigService {
+  if (service === undefined) throw unknownOperation(name);
+  return service;
+}
 
 function bypassHeader(bypass: Bypass): Header {
   return { status: "bypass", reason: bypass.reason };

@@ -5,6 +5,7 @@ import type { Server as NetServer, Socket } from "node:net";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
 import type { BlockCache } from "../api.js";
 import { BufferPool } from "./buffer-pool.js";
+import type { ConfigService } from "./config-service.js";
 import { Connection } from "./connection.js";
 import type { ConnectionContext } from "./connection.js";
 import { DRAIN_MS, SERVER_LIMITS } from "./limits.js";
@@ -12,6 +13,7 @@ import type { ServerLimits } from "./limits.js";
 import type { Logger } from "./logger.js";
 import { checkSocketPath, clearStaleSocket } from "./socket-path.js";
 
+export type { ConfigEntry, ConfigService } from "./config-service.js";
 export type { ServerLimits } from "./limits.js";
 export type { Logger } from "./logger.js";
 
@@ -25,6 +27,8 @@ export interface ServerOptions {
   readonly onStopRequest: () => void;
   /** Release that the hello names. */
   readonly version: string;
+  /** Serves `config` and `configSet`; without it they are refused with E_OPERATION. */
+  readonly config?: ConfigService;
 }
 
 export interface Server {
@@ -80,6 +84,7 @@ class SocketServer implements Server {
       handles: { value: 0, max: limits.handles },
       tickMs,
       onStopRequest: options.onStopRequest,
+      ...(options.config !== undefined && { config: options.config }),
       onClosed: (connection) => this.#onClosed(connection),
     };
     this.#net = createServer({ allowHalfOpen: true }, (socket) => this.#onConnection(socket));

@@ -2,9 +2,11 @@
 import fs from "node:fs";
 import type { BlockIndex } from "../../index/block-index.js";
 import { errnoOf, isCacheError } from "../../index/core/errors.js";
-import { NO_SLOT, SLOT_BYTES } from "../../index/core/layout.js";
+import { NO_SLOT, SLOT_GROUPS } from "../../index/core/layout.js";
 import type { Entry } from "../../index/entry.js";
 import type { Checkpoint } from "../coherency/checkpoint.js";
+import { presentOf } from "../checked-pages.js";
+import { endOf, startOf } from "../pages.js";
 import type { Checksummer } from "../slots/checksums.js";
 import { slotPath } from "../slots/slot-paths.js";
 import { STATE } from "../slots/slot-table.js";
@@ -32,13 +34,14 @@ interface Block {
 
 export async function checkEntries(
   check: EntryCheck,
-): Promise<{ entries: number; blocksChecked: number; bytesChecked: number }> {
+): Promise<{ entries: number; zeroBlocks: number; blocksChecked: number; bytesChecked: number }> {
   const { index, checkpoint, findings } = check;
   const named = new Uint8Array(checkpoint.slots.states.length);
-  const counts = { entries: 0, blocksChecked: 0, bytesChecked: 0 };
+  const counts = { entries: 0, zeroBlocks: 0, blocksChecked: 0, bytesChecked: 0 };
   try {
     for (const found of index.entries()) {
       counts.entries += 1;
+      if (found.entry.slot === NO_SLOT) counts.zeroBlocks += 1;
       if (counts.entries % PROGRESS_EVERY === 0) {
         check.onProgress?.(counts.entries, checkpoint.order.length);
         await new Promise<void>((resolve) => setImmediate(resolve));
@@ -94,7 +97,8 @@ function checkBytes(
   { objectId, block, entry }: Block,
 ): void {
   const { slot, validBytes } = entry;
-  const bytes = Buffer.alloc(Math.min(validBytes, SLOT_BYTES));
+  const present = presentOf(entry);
+  const bytes = Buffer.alloc(Math.min(validBytes, startOf(endOf(present))));
   let got: number;
   try {
     const fd = fs.openSync(slotPath(slotsRoot, slot), O_RDONLY | O_NOFOLLOW | O_NONBLOCK); // it may be a FIFO
@@ -112,8 +116,11 @@ function checkBytes(
     findings.add("slot-short", `slot ${slot} has ${got} bytes, its entry ${validBytes}`, slot);
     return;
   }
-  const tenancy = { objectId, block, epoch: entry.epoch, sequence: entry.sequence };
-  const group = checksummer.firstBad(tenancy, entry.sums, 0, bytes);
-  if (group !== undefined)
+  const seed = checksummer.seed({ objectId, block, epoch: entry.epoch, sequence: entry.sequence });
+  for (let group = 0; group < SLOT_GROUPS; group += 1) {
+    const sum = checksummer.groupSum(seed, group, present, validBytes, bytes, 0);
+    if (sum === entry.sums[group]) continue;
     findings.add("checksum", `slot ${slot} differs from what was stored, first in group ${group}`, slot);
+    return;
+  }
 }

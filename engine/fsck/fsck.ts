@@ -29,6 +29,8 @@ export interface FsckOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+const NOTHING_CHECKED = { entries: 0, zeroBlocks: 0, blocksChecked: 0, bytesChecked: 0 };
+
 export interface FsckReport {
   readonly findings: Findings;
   readonly counts: {
@@ -38,6 +40,8 @@ export interface FsckReport {
     readonly free: number;
     readonly quarantined: number;
     readonly entries: number;
+    /** Entries of blocks that are known to be zero and have no slot. */
+    readonly zeroBlocks: number;
     readonly blocksChecked: number;
     readonly bytesChecked: number;
   };
@@ -83,12 +87,12 @@ async function check(
   const { mark, epoch } = ledger;
   if (mark.state !== "clean") {
     findings.add("unclean", `the last owner left the mark at "${mark.state}": the next start wipes`);
-    return reportOf(findings, undefined, { entries: 0, blocksChecked: 0, bytesChecked: 0 });
+    return reportOf(findings, undefined, NOTHING_CHECKED);
   }
   const checkpoint = readCheckpoint(paths.checkpoint);
   if (typeof checkpoint === "string") {
     findings.add("checkpoint-damaged", `${checkpoint}: the next start wipes`);
-    return reportOf(findings, undefined, { entries: 0, blocksChecked: 0, bytesChecked: 0 });
+    return reportOf(findings, undefined, NOTHING_CHECKED);
   }
   if (
     checkpoint.checkpointId !== mark.checkpointId ||
@@ -119,7 +123,7 @@ async function check(
       onProgress: options.onProgress,
     });
   });
-  return reportOf(findings, checkpoint, entries ?? { entries: 0, blocksChecked: 0, bytesChecked: 0 });
+  return reportOf(findings, checkpoint, entries ?? NOTHING_CHECKED);
 }
 
 /** Opens the index as its owner would, for reading; what does not open is a finding. */
@@ -147,7 +151,7 @@ async function withIndex<T>(
 function reportOf(
   findings: FindingList,
   checkpoint: Checkpoint | undefined,
-  entries: { entries: number; blocksChecked: number; bytesChecked: number },
+  entries: typeof NOTHING_CHECKED,
 ): FsckReport {
   const count = (state: number) =>
     checkpoint?.slots.states.reduce((sum, one) => sum + (one === state ? 1 : 0), 0) ?? 0;

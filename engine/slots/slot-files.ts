@@ -84,14 +84,17 @@ export class SlotFiles {
     });
   }
 
-  /** Writes from the start of the slot; `create` makes the file, which must not exist. @throws {CacheError} E_IO. */
-  async write(slot: number, bytes: Uint8Array, create: boolean): Promise<void> {
+  /** `create` makes the file, which must not exist. @throws {CacheError} E_IO. */
+  async write(slot: number, bytes: Uint8Array, create: boolean, positionBytes = 0): Promise<void> {
     const flags = create ? O_CREAT | O_EXCL : 0;
     await this.#use(slot, "write", flags, async (fd) => {
       for (let done = 0; done < bytes.length;) {
-        const put = await this.#io.write(fd, bytes, done, bytes.length - done, done);
+        const put = await this.#io.write(fd, bytes, done, bytes.length - done, positionBytes + done);
         if (put === 0)
-          throw new CacheError("E_IO", `Cannot write slot ${slot}: the drive took no bytes at ${done}`);
+          throw new CacheError(
+            "E_IO",
+            `Cannot write slot ${slot}: the drive took no bytes at ${positionBytes + done}`,
+          );
         done += put;
       }
     });

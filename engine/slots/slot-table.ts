@@ -63,15 +63,15 @@ const NOBODY: Tenant = { volumeId: 0, objectId: 0, block: 0 };
 export class SlotTable {
   #capacity = 0;
   #count = 0;
-  #states = new Uint8Array(0);
-  #pages = new Uint8Array(0);
-  #validBytes = new Uint32Array(0);
-  #ownerLow = new Uint32Array(0);
-  #ownerHigh = new Uint16Array(0);
-  #volumeLow = new Uint32Array(0);
-  #volumeHigh = new Uint16Array(0);
-  #blockLow = new Uint32Array(0);
-  #blockHigh = new Uint16Array(0);
+  #states: Uint8Array = new Uint8Array(0);
+  #pages: Uint8Array = new Uint8Array(0);
+  #validBytes: Uint32Array = new Uint32Array(0);
+  #ownerLow: Uint32Array = new Uint32Array(0);
+  #ownerHigh: Uint16Array = new Uint16Array(0);
+  #volumeLow: Uint32Array = new Uint32Array(0);
+  #volumeHigh: Uint16Array = new Uint16Array(0);
+  #blockLow: Uint32Array = new Uint32Array(0);
+  #blockHigh: Uint16Array = new Uint16Array(0);
   readonly #counts = new Float64Array(SLOT_STATES.length);
   #pagesTotal = 0;
   #validTotal = 0;
@@ -197,21 +197,21 @@ export class SlotTable {
     };
   }
 
-  /** Takes over what a checkpoint holds; the values were checked by its reader. */
+  /** Takes over what a checkpoint holds, the arrays themselves; the values were checked by its reader. */
   static from(arrays: SlotArrays): SlotTable {
     const table = new SlotTable();
     const count = arrays.states.length;
-    table.#grow(count);
     table.#count = count;
-    table.#validBytes.set(arrays.validBytes);
-    table.#ownerLow.set(arrays.ownerLow);
-    table.#volumeLow.set(arrays.volumeLow);
-    table.#volumeHigh.set(arrays.volumeHigh);
-    table.#blockLow.set(arrays.blockLow);
-    table.#ownerHigh.set(arrays.ownerHigh);
-    table.#blockHigh.set(arrays.blockHigh);
-    table.#states.set(arrays.states);
-    table.#pages.set(arrays.pages);
+    table.#capacity = count;
+    table.#validBytes = arrays.validBytes;
+    table.#ownerLow = arrays.ownerLow;
+    table.#ownerHigh = arrays.ownerHigh;
+    table.#volumeLow = arrays.volumeLow;
+    table.#volumeHigh = arrays.volumeHigh;
+    table.#blockLow = arrays.blockLow;
+    table.#blockHigh = arrays.blockHigh;
+    table.#states = arrays.states;
+    table.#pages = arrays.pages;
     for (let slot = 0; slot < count; slot += 1) {
       const state = arrays.states[slot] as number;
       table.#counts[state] = table.countOf(state) + 1;

@@ -27,12 +27,7 @@ export async function makeWorkingSet(under = process.env["BENCH_DIR"] ?? os.tmpd
   const directory = fs.mkdtempSync(path.join(under, "tagcache-bench-"));
   const cache = await openCache({ directory, capacityBytes: CAPACITY_BYTES });
   const content = Array.from({ length: 64 }, () => randomFillSync(Buffer.allocUnsafeSlow(SLOT_BYTES)));
-  const tags = Array.from({ length: BLOCKS }, (_, index) => ({
-    fs: "bench",
-    volume: "volume",
-    inode: `file-${Math.floor(index / BLOCKS_A_FILE)}`,
-    block: index % BLOCKS_A_FILE,
-  }));
+  const tags = Array.from({ length: BLOCKS }, (_, index) => benchTag(index));
   const tag = (index: number): Tag => tags[index] as Tag;
   for (let index = 0; index < BLOCKS; index += 1) {
     const bytes = content[index % content.length] as Buffer;
@@ -47,6 +42,12 @@ export async function makeWorkingSet(under = process.env["BENCH_DIR"] ?? os.tmpd
     fs.rmSync(directory, { recursive: true });
   };
   return { cache, directory, capacityBytes: CAPACITY_BYTES, slots, content, tag, close };
+}
+
+/** The tag of block `index` of the working set, and beyond it. */
+export function benchTag(index: number): Tag {
+  const inode = `file-${Math.floor(index / BLOCKS_A_FILE)}`;
+  return { fs: "bench", volume: "volume", inode, block: index % BLOCKS_A_FILE };
 }
 
 function slotFiles(root: string): string[] {

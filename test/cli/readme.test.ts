@@ -64,6 +64,16 @@ test("its commands end as they should", async () => {
   });
 });
 
+test("its config file is right", async () => {
+  await withDirectory(async (directory) => {
+    const file = join(directory, "tagcache.toml");
+    writeFileSync(file, fenced("toml").join("\n"));
+    const { status, stdout, stderr } = await run(["config", "check", file]);
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout, `${file}: ok\n`);
+  });
+});
+
 test("it names every command there is", () => {
   const files = readdirSync(join(PROJECT, "cli/commands")).map((file) => file.replace(/\.ts$/, ""));
   for (const command of files) assert.match(README, new RegExp(`\`${command}\\b`), command);

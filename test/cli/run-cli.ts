@@ -30,13 +30,16 @@ export interface RunOptions {
   readonly cwd?: string;
 }
 
+/** No file of the developer's, wherever it may lie. A test that gives TAGCACHE_CONFIG="" finds none by default either. */
+const NO_CONFIG = { TAGCACHE_CONFIG: "/dev/null", XDG_CONFIG_HOME: "/nonexistent" };
+
 /** Starts a command; its environment has none of our variables but those given. */
 export function start(args: readonly string[], options: RunOptions = {}): ChildProcessWithoutNullStreams {
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(TAGCACHE_|WARM$|ONCE$)/.test(name)),
   );
   return spawn(process.execPath, [MAIN, ...args], {
-    env: { ...env, ...options.env },
+    env: { ...env, ...NO_CONFIG, ...options.env },
     cwd: options.cwd,
     stdio: ["pipe", "pipe", "pipe"],
   });
@@ -94,7 +97,16 @@ export async function startDaemon(
   args: readonly string[] = [],
   env: Record<string, string> = {},
 ): Promise<Daemon> {
-  const child = start(["serve", "--dir", directory, "--capacity", "64MiB", ...args], { env });
+  return await startServe(directory, ["--dir", directory, "--capacity", "64MiB", ...args], env);
+}
+
+/** Starts `serve` with these arguments alone, which say by some way that `directory` is the cache's. */
+export async function startServe(
+  directory: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Daemon> {
+  const child = start(["serve", ...args], { env });
   let text = "";
   child.stderr.on("data", (chunk: Buffer) => (text += chunk.toString()));
   const exited = once(child, "exit").then(([code]: (number | null)[]) => code ?? null);

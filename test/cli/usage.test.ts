@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Command } from "commander";
 import { suite } from "uvu";
 import { forEachConcurrent } from "../../engine/origin/concurrent.js";
 import { buildProgram } from "../../cli/program.js";
@@ -12,6 +13,7 @@ const COMMANDS = [
   "status",
   "ping",
   "stop",
+  "config",
   "warm",
   "cat",
   "check",
@@ -31,6 +33,12 @@ test("help of every command shows its options, the global ones and an example", 
     assert.match(help, /Global Options:[^]*--dir[^]*--socket/);
     assert.match(help, new RegExp(`Example:\n.*tagcache ${command}`));
   }
+  for (const command of ["get", "set", "check", "dump"]) {
+    assert.match(
+      helpOf("config", command),
+      new RegExp(`Global Options:[^]*Example:\n.*tagcache config ${command}`),
+    );
+  }
   const { status, stdout, stderr } = await run(["serve", "--help"]);
   assert.equal(status, 0);
   assert.equal(stderr, "");
@@ -41,9 +49,10 @@ test("help of every command shows its options, the global ones and an example", 
 });
 
 /** What --help prints, without a process of its own for each. */
-function helpOf(name: string): string {
+function helpOf(...names: string[]): string {
   let text = "";
-  const command = buildProgram().commands.find((candidate) => candidate.name() === name);
+  let command: Command | undefined = buildProgram();
+  for (const name of names) command = command?.commands.find((candidate) => candidate.name() === name);
   command?.configureOutput({ writeOut: (part) => (text += part) });
   command?.outputHelp();
   return text;
@@ -75,7 +84,11 @@ const REFUSED: [string[], number, RegExp][] = [
     64,
     /Cannot read "hex:0": want hex:/,
   ],
-  [["serve", "--dir", "DIR/c", "--capacity", "lots"], 64, /Cannot read size "lots": want bytes/],
+  [
+    ["serve", "--dir", "DIR/c", "--capacity", "lots"],
+    64,
+    /Cannot use --capacity "lots": want bytes \(1048576\)/,
+  ],
   [
     ["serve", "--dir", "DIR/c", "--capacity", "3MiB"],
     78,
@@ -83,11 +96,35 @@ const REFUSED: [string[], number, RegExp][] = [
   ],
   [["serve", "--dir", "DIR/c", "--capacity", "7PiB"], 78, /capacity of \d+ bytes: the drive has/],
   [["serve", "--dir", "DIR/c", "--slots", "15"], 78, /Cannot use 15 slots: want 16/],
-  [["serve", "--dir", "DIR/c", "--slots", "many"], 64, /'many' is invalid. Want a whole number/],
-  [["serve", "--dir", "DIR/c", "--on-unclean", "hope"], 64, /Allowed choices are wipe/],
-  [["serve", "--dir", "DIR/c", "--log-level", "loud"], 64, /Allowed choices are error, warn, info, debug/],
-  [["serve", "--dir", "DIR/c", "--socket", `DIR/${"s".repeat(120)}`], 64, /socket path .*want 1 to 107/],
-  [["ping", "--socket", "s".repeat(108)], 64, /it has 108 bytes, want 1 to 107/],
+  [["serve", "--dir", "DIR/c", "--slots", "many"], 64, /Cannot use --slots "many": want a whole number$/],
+  [["serve", "--dir", "DIR/c", "--on-unclean", "hope"], 64, /Cannot use --on-unclean "hope": want wipe$/],
+  [
+    ["serve", "--dir", "DIR/c", "--log-level", "loud"],
+    64,
+    /Cannot use --log-level "loud": want one of error, warn, info, debug$/,
+  ],
+  [
+    ["serve", "--dir", "DIR/c", "--index-share", "many"],
+    64,
+    /Cannot use --index-share "many": want a percentage/,
+  ],
+  [
+    ["serve", "--dir", "DIR/c", "--brun", "5"],
+    78,
+    /Cannot use bstop 3 %, bcull 5 %, brun 5 %: want bstop below/,
+  ],
+  [["serve", "--dir", "DIR/c", "--fstop", "150%"], 78, /Cannot use fstop 150 %: want 0 or more, below 100$/],
+  [["serve", "--dir", "DIR/c", "--shares", "afs"], 64, /Cannot use --shares "afs": want FS=MIN\.\.MAX/],
+  [["serve", "--dir", "DIR/c", "--shares", "a=60..", "--shares", "b=50.."], 78, /minimum shares of 110 %/],
+  [["serve", "--dir", "DIR/c", "--config", "DIR/none"], 78, /Cannot read .*\/none: there is no such file$/],
+  [["serve", "--dir", "DIR/c", "--config", ""], 64, /Cannot use --config "": want a path$/],
+  [
+    ["serve", "--dir", "DIR/c", "--socket", `DIR/${"s".repeat(120)}`],
+    64,
+    /Cannot use --socket ".*s": want 1 to 107 and no zero byte$/,
+  ],
+  [["serve", "--dir", `DIR/${"c".repeat(120)}`], 64, /socket path .*want 1 to 107/],
+  [["ping", "--socket", "s".repeat(108)], 64, /Cannot use --socket "s+": want 1 to 107/],
   [["ping", "--dir", ""], 64, /Cannot use --dir "": want a path/],
   [["cull"], 64, /Cannot cull: neither --to nor --free is given, want one of them$/],
   [["cull", "--to", "1G", "--free", "1G"], 64, /Cannot cull: --to and --free are given, want one of them$/],

@@ -2,14 +2,20 @@
 import * as assert from "uvu/assert";
 import { SLOT_BYTES } from "../../index/core/layout.js";
 import { READ_BYTES_MAX, WRITE_BYTES_MAX } from "../../engine/api.js";
-import type { BlockCache, ByteRange, CookieHandle, Tag } from "../../engine/api.js";
-import { BLOCK, bytesOf, isHit, isStored, rejects, tagOf, VERSION_1, VERSION_2 } from "./support.js";
+import type { Tag } from "../../engine/api.js";
+import {
+  BLOCK,
+  bytesOf,
+  fileOf,
+  isHit,
+  ranges,
+  isStored,
+  rejects,
+  tagOf,
+  VERSION_1,
+  VERSION_2,
+} from "./support.js";
 import type { Check } from "./support.js";
-
-async function fileOf(cache: BlockCache, sizeBytes: bigint, inode = "file"): Promise<CookieHandle> {
-  const volume = await cache.acquireVolume("nfs", "volume");
-  return await volume.acquireCookie(inode, { sizeBytes });
-}
 
 export function handleTests(check: Check): void {
   check("says how an acquire found the volume, and invalidates on a mismatch", async (cache) => {
@@ -123,10 +129,6 @@ export function handleTests(check: Check): void {
   });
 }
 
-function ranges(...pairs: ReadonlyArray<readonly [bigint, number]>): ByteRange[] {
-  return pairs.map(([offsetBytes, lengthBytes]) => ({ offsetBytes, lengthBytes }));
-}
-
 export function rangeTests(check: Check): void {
   check("reads what was written, across blocks, with the last one short", async (cache) => {
     const size = 2 * SLOT_BYTES + 1000;
@@ -176,21 +178,13 @@ export function rangeTests(check: Check): void {
     const cookie = await fileOf(cache, BLOCK);
     await cache.put(tagOf(0), bytesOf(1, 1000));
     const { bytes, missing } = await cookie.read(500n, 1000);
-    assert.equal(missing, ranges([1000n, 500]));
-    assert.ok(bytes.equals(Buffer.concat([bytesOf(1, 1000).subarray(500), Buffer.alloc(500)])));
-  });
-
-  check("stores the blocks that a write covers whole, and says which", async (cache) => {
-    const size = 3 * SLOT_BYTES + 100;
-    const cookie = await fileOf(cache, BigInt(size));
-    const bytes = bytesOf(1, size);
-    const write = (from: number, to: number) => cookie.write(BigInt(from), bytes.subarray(from, to));
-    assert.equal((await write(0, SLOT_BYTES - 1)).stored, []);
-    assert.equal((await write(1, SLOT_BYTES)).stored, []);
-    assert.equal((await write(size - 99, size)).stored, []);
-    assert.equal((await write(100, 2 * SLOT_BYTES + 5)).stored, ranges([BLOCK, SLOT_BYTES]));
-    assert.equal((await write(2 * SLOT_BYTES + 1, size)).stored, ranges([3n * BLOCK, 100]));
-    assert.equal((await cookie.read(0n, size)).missing, ranges([0n, SLOT_BYTES], [2n * BLOCK, SLOT_BYTES]));
+    assert.equal(missing, ranges([500n, 1000]), "a page that is not known to its end is missing");
+    assert.ok(bytes.equals(Buffer.alloc(1000)));
+    assert.equal((await (await fileOf(cache, 1000n, "short")).read(0n, 1000)).missing, ranges([0n, 1000]));
+    await cache.put(tagOf(0, "short"), bytesOf(2, 1000));
+    const whole = await (await fileOf(cache, 1000n, "short")).read(500n, 1000);
+    assert.equal(whole.missing, []);
+    assert.ok(whole.bytes.equals(bytesOf(2, 1000).subarray(500)));
   });
 
   check("reads and writes the most at once", async (cache) => {

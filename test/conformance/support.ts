@@ -3,13 +3,27 @@ import * as assert from "uvu/assert";
 import { isCacheError } from "../../index/core/errors.js";
 import type { CacheErrorCode } from "../../index/core/errors.js";
 import { SLOT_BYTES } from "../../index/core/layout.js";
-import type { BlockCache, GetResult, Tag } from "../../engine/api.js";
+import type { BlockCache, ByteRange, CookieHandle, GetResult, Tag } from "../../engine/api.js";
 
 export type Check = (behaviour: string, body: (cache: BlockCache) => Promise<void>) => void;
 
 export const BLOCK = BigInt(SLOT_BYTES);
 export const VERSION_1 = Buffer.from("version 1");
 export const VERSION_2 = Buffer.from("version 2");
+
+export async function fileOf(
+  cache: BlockCache,
+  sizeBytes: bigint | number,
+  inode = "file",
+): Promise<CookieHandle> {
+  const volume = await cache.acquireVolume("nfs", "volume");
+  return await volume.acquireCookie(inode, { sizeBytes: BigInt(sizeBytes) });
+}
+
+/** As reads and writes tell them. */
+export function ranges(...pairs: ReadonlyArray<readonly [bigint | number, number]>): ByteRange[] {
+  return pairs.map(([offset, lengthBytes]) => ({ offsetBytes: BigInt(offset), lengthBytes }));
+}
 
 export function tagOf(block: number, inode = "file"): Tag {
   return { fs: "nfs", volume: "volume", inode, block };

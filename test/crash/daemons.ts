@@ -23,7 +23,7 @@ export class Daemon {
     this.process = spawn(
       process.execPath,
       [...flags, ...first, script, "--dir", directory, "serve", "--log-format", "text", ...args],
-      { stdio: ["ignore", "ignore", "pipe"] },
+      { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, TAGCACHE_CONFIG: "/dev/null" } },
     );
     this.#closed = once(this.process, "close");
     this.process.stderr?.on("data", (bytes: Buffer) => {

@@ -7,7 +7,7 @@ import { connect } from "../../engine/daemon/client.js";
 import type { CacheClient } from "../../engine/daemon/client.js";
 import { silentLogger } from "../../engine/daemon/logger.js";
 import { startServer } from "../../engine/daemon/server.js";
-import type { Server, ServerLimits } from "../../engine/daemon/server.js";
+import type { ConfigService, Server, ServerLimits } from "../../engine/daemon/server.js";
 import { MemoryCache } from "../model/memory-cache.js";
 
 export interface TestServer {
@@ -23,7 +23,11 @@ export interface TestServer {
 export const PATIENT_MS = 10_000;
 
 export async function startTestServer(
-  options: { readonly cache?: BlockCache; readonly limits?: Partial<ServerLimits> } = {},
+  options: {
+    readonly cache?: BlockCache;
+    readonly limits?: Partial<ServerLimits>;
+    readonly config?: ConfigService;
+  } = {},
 ): Promise<TestServer> {
   const directory = mkdtempSync(join(tmpdir(), "tagcache-daemon-"));
   const socketPath = join(directory, "sock");
@@ -37,6 +41,7 @@ export async function startTestServer(
       stopRequests.count += 1;
     },
     ...(options.limits !== undefined && { limits: options.limits }),
+    ...(options.config !== undefined && { config: options.config }),
   });
   return {
     server,

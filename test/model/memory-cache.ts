@@ -1,20 +1,15 @@
 /** The simplest thing that is a BlockCache: maps in memory, no capacity, nothing culled unasked. What others are measured by. */
 import { CacheError } from "../../index/core/errors.js";
-import { SLOT_BYTES } from "../../index/core/layout.js";
+import { PAGE_BYTES, SLOT_BYTES } from "../../index/core/layout.js";
 import { checkBlock, nameBuffer } from "../../index/core/names.js";
 import type {
-  AcquireCookieOptions,
-  AcquireOutcome,
   AcquireVolumeOptions,
   BlockCache,
-  ByteRange,
   CacheStatus,
-  CookieHandle,
   CullReport,
-  FileReadResult,
-  FileWriteResult,
   GetOptions,
   GetResult,
+  InvalidateTarget,
   NameBytes,
   PutResult,
   Tag,
@@ -23,37 +18,26 @@ import type {
 import {
   checkBlockPayload,
   checkCoherency,
-  checkFileSize,
-  checkRead,
+  checkInvalidate,
   checkSpan,
   checkUsedBytesMax,
-  checkWrite,
 } from "../../engine/daemon/arguments.js";
-import { MemoryMetadata } from "./memory-metadata.js";
+import { MemoryBlock, invalidateIn } from "./memory-blocks.js";
 import {
   type FileModel,
-  type VolumeModel,
-  addRange,
+  type Life,
+  MemoryVolume,
   forget,
-  inodeKey,
   newFile,
   newVolume,
-  obtain,
-  piecesOf,
   settle,
-  volumeKey,
-} from "./memory-parts.js";
+} from "./memory-handles.js";
+import { inodeKey, obtain, volumeKey } from "./memory-parts.js";
 
 export interface MemoryCacheOptions {
   /** Awaited before every operation, to be slow, to hang or to fail. */
   readonly before?: (operation: string) => Promise<void> | void;
 }
-
-const BLOCK_BYTES = BigInt(SLOT_BYTES);
-const EMPTY = Buffer.alloc(0);
-
-/** All content between two wipes. */
-type Life = Map<string, VolumeModel>;
 
 export class MemoryCache implements BlockCache {
   readonly #options: MemoryCacheOptions;
@@ -87,12 +71,16 @@ export class MemoryCache implements BlockCache {
     await this.enter("get");
     const { offsetBytes, lengthBytes } = checkSpan(options);
     const block = this.#file(tag)?.blocks.get(checkBlock(tag.block));
-    if (block === undefined) {
+    const end = Math.min(offsetBytes + lengthBytes, block?.validBytes ?? 0);
+    const first = Math.floor(offsetBytes / PAGE_BYTES);
+    let whole = block !== undefined;
+    for (let page = first; page * PAGE_BYTES < end; page += 1) whole &&= block?.known.has(page) === true;
+    if (block === undefined || !whole) {
       this.#misses += 1;
       return { kind: "miss" };
     }
     this.#hits += 1;
-    const part = block.subarray(offsetBytes, offsetBytes + lengthBytes);
+    const part = block.bytes.subarray(offsetBytes, Math.max(offsetBytes, end));
     if (options?.into === undefined) return { kind: "hit", bytes: Buffer.from(part) };
     options.into.set(part);
     return { kind: "hit", bytes: nameBuffer(options.into).subarray(0, part.length) };
@@ -103,7 +91,7 @@ export class MemoryCache implements BlockCache {
     checkBlockPayload(bytes);
     const block = checkBlock(tag.block);
     const volume = obtain(this.#life, volumeKey(tag.fs, tag.volume), newVolume);
-    obtain(volume.files, inodeKey(tag.inode), newFile).blocks.set(block, Buffer.from(bytes));
+    obtain(volume.files, inodeKey(tag.inode), newFile).blocks.set(block, MemoryBlock.whole(bytes));
     this.#puts += 1;
     return { kind: "stored" };
   }
@@ -116,6 +104,11 @@ export class MemoryCache implements BlockCache {
   async remove(tag: Tag): Promise<boolean> {
     await this.enter("remove");
     return this.#file(tag)?.blocks.delete(checkBlock(tag.block)) ?? false;
+  }
+
+  async invalidate(target: InvalidateTarget): Promise<void> {
+    await this.enter("invalidate");
+    invalidateIn(this.#life, checkInvalidate(target));
   }
 
   async acquireVolume(
@@ -136,7 +129,7 @@ export class MemoryCache implements BlockCache {
   async status(): Promise<CacheStatus> {
     await this.enter("status");
     const blocks = this.#files().flatMap((file) => [...file.blocks.values()]);
-    const used = blocks.length;
+    const used = blocks.filter((block) => block.isStored).length;
     return {
       state: "running",
       pid: process.pid,
@@ -148,7 +141,7 @@ export class MemoryCache implements BlockCache {
       directory: "",
       capacityBytes: 2 ** 50,
       usedBytes: used * SLOT_BYTES,
-      validBytes: blocks.reduce((sum, block) => sum + block.length, 0),
+      validBytes: blocks.reduce((sum, block) => sum + block.validBytes, 0),
       indexBytes: 0,
       indexBytesMax: 2 ** 40,
       slots: { total: used, used, free: 0, quarantined: 0, unknown: 0 },
@@ -209,174 +202,5 @@ export class MemoryCache implements BlockCache {
     checkBlock(tag.block);
     const inode = inodeKey(tag.inode);
     return this.#life.get(volumeKey(tag.fs, tag.volume))?.files.get(inode);
-  }
-}
-
-class MemoryVolume implements VolumeHandle {
-  readonly outcome: AcquireOutcome;
-  readonly cache: MemoryCache;
-  readonly model: VolumeModel;
-  readonly #life: Life;
-  readonly #revision: number;
-  #held = true;
-
-  constructor(cache: MemoryCache, model: VolumeModel, outcome: AcquireOutcome) {
-    this.cache = cache;
-    this.model = model;
-    this.outcome = outcome;
-    this.#life = cache.life;
-    if (outcome === "invalidated") model.revision += 1;
-    this.#revision = model.revision;
-  }
-
-  get stale(): boolean {
-    return this.#revision !== this.model.revision;
-  }
-
-  /** @throws {CacheError} E_CLOSED, E_STALE. */
-  check(): void {
-    this.cache.checkOpen();
-    if (!this.#held) throw new CacheError("E_CLOSED", "Cannot use the volume: it was relinquished");
-    if (this.#life !== this.cache.life) throw new CacheError("E_STALE", "Cannot use the volume: wiped");
-  }
-
-  async acquireCookie(inode: NameBytes, options?: AcquireCookieOptions): Promise<CookieHandle> {
-    this.check();
-    await this.cache.enter("acquireCookie");
-    checkCoherency(options?.coherency);
-    checkFileSize(options?.sizeBytes);
-    const key = inodeKey(inode);
-    const known = this.model.files.get(key);
-    const file = obtain(this.model.files, key, newFile);
-    const resized = options?.sizeBytes !== undefined && options.sizeBytes !== known?.sizeBytes;
-    let outcome = settle(file, known !== undefined, options?.coherency);
-    if (known !== undefined && resized) outcome = "invalidated";
-    if (outcome === "invalidated") forget(file);
-    file.sizeBytes = options?.sizeBytes ?? file.sizeBytes;
-    return new MemoryCookie(this, { file, key, outcome });
-  }
-
-  async invalidate(): Promise<void> {
-    this.check();
-    await this.cache.enter("invalidateVolume");
-    for (const file of this.model.files.values()) forget(file);
-  }
-
-  async relinquish(options?: {
-    readonly coherency?: Uint8Array;
-    readonly invalidate?: boolean;
-  }): Promise<void> {
-    this.check();
-    await this.cache.enter("relinquishVolume");
-    checkCoherency(options?.coherency);
-    this.#held = false;
-    if (options?.coherency !== undefined && !this.stale)
-      this.model.coherency = Buffer.from(options.coherency);
-    if (options?.invalidate === true) for (const file of this.model.files.values()) forget(file);
-  }
-}
-
-class MemoryCookie implements CookieHandle {
-  readonly outcome: AcquireOutcome;
-  readonly metadata: MemoryMetadata;
-  readonly #volume: MemoryVolume;
-  readonly #file: FileModel;
-  readonly #key: string;
-  #revision: number;
-  #held = true;
-
-  constructor(volume: MemoryVolume, found: { file: FileModel; key: string; outcome: AcquireOutcome }) {
-    this.#volume = volume;
-    this.#file = found.file;
-    this.#key = found.key;
-    this.outcome = found.outcome;
-    if (found.outcome === "invalidated") found.file.revision += 1;
-    this.#revision = found.file.revision;
-    this.metadata = new MemoryMetadata(found.file.metadata, async (operation) => {
-      this.#check();
-      await this.#volume.cache.enter(operation);
-      return this.#stale ? { kind: "bypass", reason: "stale" } : undefined;
-    });
-  }
-
-  get sizeBytes(): bigint {
-    return this.#file.sizeBytes;
-  }
-
-  async read(offsetBytes: bigint, lengthBytes: number): Promise<FileReadResult> {
-    this.#check();
-    await this.#volume.cache.enter("read");
-    checkRead(offsetBytes, lengthBytes);
-    const bytes = Buffer.alloc(this.#cut(offsetBytes, lengthBytes));
-    const missing: ByteRange[] = [];
-    if (this.#stale) {
-      addRange(missing, offsetBytes, bytes.length);
-      return { bytes, missing, bypass: "stale" };
-    }
-    for (const { at, block, within, pieceBytes } of piecesOf(offsetBytes, bytes.length)) {
-      const found = this.#file.blocks.get(block)?.subarray(within, within + pieceBytes) ?? EMPTY;
-      bytes.set(found, at);
-      addRange(missing, offsetBytes + BigInt(at + found.length), pieceBytes - found.length);
-    }
-    return { bytes, missing };
-  }
-
-  async write(offsetBytes: bigint, bytes: Uint8Array): Promise<FileWriteResult> {
-    this.#check();
-    await this.#volume.cache.enter("write");
-    checkWrite(offsetBytes, bytes);
-    const stored: ByteRange[] = [];
-    if (this.#stale) return { stored, bypass: "stale" };
-    for (const { at, block, within, pieceBytes } of piecesOf(
-      offsetBytes,
-      this.#cut(offsetBytes, bytes.length),
-    )) {
-      const left = this.#file.sizeBytes - BigInt(block) * BLOCK_BYTES;
-      const wholeBytes = left < BLOCK_BYTES ? Number(left) : SLOT_BYTES;
-      if (within !== 0 || pieceBytes !== wholeBytes) continue;
-      this.#file.blocks.set(block, Buffer.from(bytes.subarray(at, at + pieceBytes)));
-      addRange(stored, offsetBytes + BigInt(at), pieceBytes);
-    }
-    return { stored };
-  }
-
-  async invalidate(options?: AcquireCookieOptions): Promise<void> {
-    this.#check();
-    await this.#volume.cache.enter("invalidateCookie");
-    checkCoherency(options?.coherency);
-    checkFileSize(options?.sizeBytes);
-    forget(this.#file);
-    this.#file.sizeBytes = options?.sizeBytes ?? this.#file.sizeBytes;
-    if (options?.coherency !== undefined) this.#file.coherency = Buffer.from(options.coherency);
-    if (options?.coherency === undefined && options?.sizeBytes === undefined) return;
-    this.#file.revision += 1;
-    this.#revision = this.#file.revision;
-  }
-
-  async relinquish(options?: { readonly coherency?: Uint8Array; readonly retire?: boolean }): Promise<void> {
-    this.#check();
-    await this.#volume.cache.enter("relinquishCookie");
-    checkCoherency(options?.coherency);
-    this.#held = false;
-    if (options?.coherency !== undefined && !this.#stale)
-      this.#file.coherency = Buffer.from(options.coherency);
-    if (options?.retire !== true) return;
-    forget(this.#file);
-    this.#volume.model.files.delete(this.#key);
-  }
-
-  #check(): void {
-    this.#volume.check();
-    if (!this.#held) throw new CacheError("E_CLOSED", "Cannot use the cookie: it was relinquished");
-  }
-
-  get #stale(): boolean {
-    return this.#revision !== this.#file.revision || this.#volume.stale;
-  }
-
-  #cut(offsetBytes: bigint, lengthBytes: number): number {
-    const left = this.#file.sizeBytes - offsetBytes;
-    if (left <= 0n) return 0;
-    return left < BigInt(lengthBytes) ? Number(left) : lengthBytes;
   }
 }

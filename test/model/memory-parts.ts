@@ -1,26 +1,10 @@
-/** What the model's cache is made of: volumes and files, keys, ranges, and ranges cut at blocks. */
+/** What the model's cache is made of besides its maps: keys, ranges, and ranges cut at blocks. */
 import { SLOT_BYTES } from "../../index/core/layout.js";
 import { checkFsName, checkName } from "../../index/core/names.js";
 import type { NameBytes } from "../../index/core/names.js";
-import type { AcquireOutcome, ByteRange } from "../../engine/api.js";
-import { MetadataModel } from "./memory-metadata.js";
+import type { ByteRange } from "../../engine/api.js";
 
 const BLOCK_BYTES = BigInt(SLOT_BYTES);
-const EMPTY = Buffer.alloc(0);
-
-export interface VolumeModel {
-  coherency: Buffer;
-  revision: number;
-  readonly files: Map<string, FileModel>;
-}
-
-export interface FileModel {
-  coherency: Buffer;
-  revision: number;
-  sizeBytes: bigint;
-  readonly blocks: Map<number, Buffer>;
-  readonly metadata: MetadataModel;
-}
 
 /** The parts of a range by block: where in the range, which block, where in the block, how long. */
 export function* piecesOf(offsetBytes: bigint, lengthBytes: number) {
@@ -58,29 +42,4 @@ export function obtain<Value>(map: Map<string, Value>, key: string, make: () => 
   const found = map.get(key) ?? make();
   map.set(key, found);
   return found;
-}
-
-export function settle(
-  state: { coherency: Buffer },
-  known: boolean,
-  coherency: Uint8Array | undefined,
-): AcquireOutcome {
-  const before = state.coherency;
-  if (coherency !== undefined) state.coherency = Buffer.from(coherency);
-  if (!known) return "created";
-  return before.equals(state.coherency) ? "found" : "invalidated";
-}
-
-/** All that is cached of a file ends. */
-export function forget(file: FileModel): void {
-  file.blocks.clear();
-  file.metadata.clear();
-}
-
-export function newVolume(): VolumeModel {
-  return { coherency: EMPTY, revision: 0, files: new Map() };
-}
-
-export function newFile(): FileModel {
-  return { coherency: EMPTY, revision: 0, sizeBytes: 0n, blocks: new Map(), metadata: new MetadataModel() };
 }

@@ -1,15 +1,11 @@
-/** A cache in memory, with the interface of the real one: as much of it as the directory origin uses. */
+/** A cache in memory with as much of the real one's interface as the directory origin uses. */
 import type {
   AcquireCookieOptions,
   AcquireOutcome,
   BlockCache,
   ByteRange,
   BypassReason,
-  CacheStatus,
   CookieHandle,
-  CullReport,
-  GetResult,
-  PutResult,
   Tag,
   VolumeHandle,
 } from "../../engine/api.js";
@@ -24,7 +20,17 @@ interface Content {
   readonly blocks: Map<number, Buffer>;
 }
 
-export class MemoryCache implements BlockCache {
+type UsedCookie = Pick<
+  CookieHandle,
+  "outcome" | "sizeBytes" | "read" | "write" | "invalidate" | "relinquish"
+>;
+
+export class MemoryCache {
+  /** For callers that ask for no more than there is. */
+  get cache(): BlockCache {
+    return this as unknown as BlockCache;
+  }
+
   readonly files = new Map<string, Content>();
   /** Every call by name, for tests that count round trips. */
   readonly calls: string[] = [];
@@ -43,18 +49,19 @@ export class MemoryCache implements BlockCache {
     this.note("acquireVolume");
     const prefix = `${nameText(fs)}|${nameText(volume)}`;
     const { epoch } = this;
-    return {
+    const volumeHandle: Pick<VolumeHandle, "outcome" | "acquireCookie" | "invalidate" | "relinquish"> = {
       outcome: "found",
       acquireCookie: async (inode, options = {}) => {
         if (epoch !== this.epoch) throw new CacheError("E_STALE", "Cannot acquire: the cache was wiped");
-        return this.#acquire(`${prefix}|${nameText(inode)}`, options);
+        return this.#acquire(`${prefix}|${nameText(inode)}`, options) as CookieHandle;
       },
       invalidate: async () => undefined,
       relinquish: async () => undefined,
     };
+    return volumeHandle as VolumeHandle;
   }
 
-  #acquire(key: string, options: AcquireCookieOptions): CookieHandle {
+  #acquire(key: string, options: AcquireCookieOptions): UsedCookie {
     this.note("acquireCookie");
     const coherency = nameText(options.coherency ?? "");
     const known = this.files.get(key);
@@ -68,9 +75,6 @@ export class MemoryCache implements BlockCache {
     return {
       outcome,
       sizeBytes,
-      get metadata(): never {
-        throw new CacheError("E_OPERATION", "Cannot use metadata: this cache has none");
-      },
       read: async (offsetBytes, lengthBytes) => this.#read(content, offsetBytes, lengthBytes),
       write: async (offsetBytes, bytes) => this.#write(content, offsetBytes, bytes),
       invalidate: async () => content.blocks.clear(),
@@ -117,26 +121,6 @@ export class MemoryCache implements BlockCache {
     this.note("has");
     const content = this.files.get(`${nameText(tag.fs)}|${nameText(tag.volume)}|${nameText(tag.inode)}`);
     return content?.blocks.has(tag.block) === true;
-  }
-
-  async get(): Promise<GetResult> {
-    return { kind: "miss" };
-  }
-
-  async put(): Promise<PutResult> {
-    return { kind: "bypass", reason: "no-space" };
-  }
-
-  async remove(): Promise<boolean> {
-    return false;
-  }
-
-  async status(): Promise<CacheStatus> {
-    throw new CacheError("E_OPERATION", "Cannot tell: this cache keeps no counts");
-  }
-
-  async cull(): Promise<CullReport> {
-    throw new CacheError("E_OPERATION", "Cannot cull: this cache keeps no counts");
   }
 
   async wipe(): Promise<void> {

@@ -26,7 +26,7 @@ export async function withTree(
 ): Promise<void> {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "tagcache-origin-")));
   const cache = new MemoryCache();
-  const session = new OriginSession(cache, new Origin({ nowNs: inAnHour, ...options }));
+  const session = new OriginSession(cache.cache, new Origin({ nowNs: inAnHour, ...options }));
   try {
     await body({ directory, cache, session, path: (name) => Buffer.from(join(directory, name)) });
     await session.close();

@@ -111,6 +111,7 @@ fsck("finds nothing in a cache that was left clean, and counts what is there", a
         free: 1,
         quarantined: 0,
         entries: BLOCKS,
+        zeroBlocks: 0,
         blocksChecked: BLOCKS,
         bytesChecked: BLOCKS * BYTES,
       },

@@ -1,0 +1,101 @@
+/** The texts that values of settings are written as: one grammar for flags, environment, file and `config set`. */
+import { isAbsolute } from "node:path";
+import { checkSocketPath } from "../../engine/daemon/socket-path.js";
+import { isCacheError } from "../../index/core/errors.js";
+import { parseSize } from "../../index/core/units.js";
+import { readRule, readRules } from "./shares.js";
+
+/** A text in the form it is shown in, or in words what is wanted in its place. */
+export type Reading =
+  | { readonly kind: "value"; readonly text: string }
+  | { readonly kind: "malformed"; readonly wanted: string };
+
+/** What TOML calls the values that a setting may be written as. */
+export type TomlKind = "string" | "integer" | "float" | "array";
+
+export interface Grammar {
+  /** In words, for a value of another type. */
+  readonly wanted: string;
+  /** Types that a file may use. What is no string is read as its digits; an array holds strings. */
+  readonly kinds: readonly TomlKind[];
+  /** Reads a whole value. */
+  readonly read: (text: string) => Reading;
+  /** Reads one string of an array. */
+  readonly readElement?: (text: string) => Reading;
+  /** What a file may hold besides: there a path has to be absolute. */
+  readonly readFromFile?: (text: string) => Reading;
+}
+
+const PERCENT = /^(?<digits>\d{1,9}(?:\.\d{1,6})?)\s*%?$/;
+
+export const path: Grammar = {
+  wanted: "a path",
+  kinds: ["string"],
+  read: (text) => (text === "" ? malformed("a path") : value(text)),
+  readFromFile: (text) => (isAbsolute(text) ? value(text) : malformed("an absolute path")),
+};
+
+export const socketPath: Grammar = {
+  ...path,
+  read: (text) => (text === "" ? malformed("a path") : wantedOf(() => (checkSocketPath(text), text))),
+  readFromFile: (text) => (isAbsolute(text) ? socketPath.read(text) : malformed("an absolute path")),
+};
+
+export const size: Grammar = {
+  wanted: "bytes (1048576), a size (512MiB, 10G, 1.5GiB) or a share of the drive (20%)",
+  kinds: ["string", "integer"],
+  // What a percentage comes to is known once the drive is; here it only has to be one.
+  read: (text) => wantedOf(() => (parseSize(text, { totalBytes: 100 }), text.trim())),
+};
+
+export const count: Grammar = {
+  wanted: "a whole number",
+  kinds: ["string", "integer"],
+  read: (text) =>
+    /^\d{1,15}$/.test(text.trim()) ? value(String(Number(text))) : malformed("a whole number"),
+};
+
+export const percent: Grammar = {
+  wanted: "a percentage (7%)",
+  kinds: ["string", "integer", "float"],
+  read: (text) => {
+    const digits = PERCENT.exec(text.trim())?.groups?.["digits"];
+    return digits === undefined ? malformed("a percentage (7%)") : value(`${digits}%`);
+  },
+};
+
+export const shares: Grammar = {
+  wanted: "an array of FS=MIN..MAX or FS/VOLUME=MIN..MAX (afs=10%..50%)",
+  kinds: ["string", "array"],
+  read: readRules,
+  readElement: readRule,
+};
+
+/** One of a few words. */
+export function choice(words: readonly string[]): Grammar {
+  const wanted = words.length === 1 ? `${words[0]}` : `one of ${words.join(", ")}`;
+  return {
+    wanted,
+    kinds: ["string"],
+    read: (text) => (words.includes(text) ? value(text) : malformed(wanted)),
+  };
+}
+
+function value(text: string): Reading {
+  return { kind: "value", text };
+}
+
+function malformed(wanted: string): Reading {
+  return { kind: "malformed", wanted };
+}
+
+/** For checks that throw: their messages end with what is wanted. */
+function wantedOf(check: () => string): Reading {
+  try {
+    return value(check());
+  } catch (error) {
+    if (!isCacheError(error, "E_ARGUMENT")) throw error;
+    const { message } = error;
+    return malformed(message.slice(message.lastIndexOf("want ") + "want ".length));
+  }
+}

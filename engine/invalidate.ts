@@ -1,0 +1,47 @@
+/** Invalidation by name: stamps, never deletes, so that it costs the same for any amount of content. */
+import { CacheError } from "../index/core/errors.js";
+import { checkFsName, checkName } from "../index/core/names.js";
+import type { InvalidateTarget } from "./api.js";
+import { type ContentParts, forgetRange } from "./file-content.js";
+import { checkFileRange } from "./handle-arguments.js";
+
+/** Resolves when it is committed. @throws {CacheError} E_ARGUMENT. */
+export async function invalidate(parts: ContentParts, target: InvalidateTarget): Promise<void> {
+  check(target);
+  const { objects, index } = parts.blocks.life;
+  const { fs, volume, inode, range } = target;
+  if (volume === undefined) {
+    const system = objects.system(checkFsName(fs));
+    system.stamp = parts.takeSequence();
+    objects.recordSystem(system);
+    parts.housekeeper.reclaimSystem(system.fs, system.stamp);
+  } else if (inode === undefined) {
+    const state = objects.findVolume(fs, volume);
+    if (state === undefined) return;
+    state.stamp = parts.takeSequence();
+    if (state.recorded) objects.recordVolume(state);
+    parts.housekeeper.reclaimVolume(state.id, state.stamp);
+  } else {
+    const state = objects.find(fs, volume, inode);
+    if (state === undefined) return;
+    if (range === undefined) {
+      state.stamp = parts.takeSequence();
+      parts.housekeeper.reclaimObject(state.id, state.stamp);
+    } else await forgetRange(parts, state, range);
+    if (state.recorded) objects.record(state);
+  }
+  await index.committed();
+}
+
+function check({ fs, volume, inode, range }: InvalidateTarget): void {
+  checkFsName(fs);
+  if (volume !== undefined) checkName("volume", volume);
+  if (inode !== undefined) checkName("inode", inode);
+  if (range !== undefined) checkFileRange(range.offsetBytes, range.lengthBytes);
+  if ((inode !== undefined && volume === undefined) || (range !== undefined && inode === undefined)) {
+    throw new CacheError(
+      "E_ARGUMENT",
+      "Cannot invalidate: want a volume with an inode, and an inode with a range",
+    );
+  }
+}
