@@ -11,12 +11,14 @@ import type { HealthStatus } from "./drive-health.js";
 import type { LeasingCache } from "./lease-api.js";
 import type { StatusCounts } from "./api-counts.js";
 import type { LimitOptions, Limits } from "./limits.js";
+import type { FileMetadata } from "./metadata-api.js";
 
 export type * from "./api-counts.js";
 export type { NameBytes } from "../index/core/names.js";
 export type { HealthStatus } from "./drive-health.js";
 export type { Lease, LeaseOptions, LeaseResult, LeasingCache } from "./lease-api.js";
 export type { LimitOptions, Limits, ShareRule } from "./limits.js";
+export type * from "./metadata-api.js";
 
 /** Names one block: `block` is the 0-based number of a 256 KiB block, below 2^45. */
 export interface Tag {
@@ -123,6 +125,8 @@ export interface VolumeHandle {
 /** A handle on (fs, volume, inode), as fscache's cookie; what a volume handle says of coherency data holds here too. Its blocks are those that a Tag with the same names means. */
 export interface CookieHandle {
   readonly outcome: AcquireOutcome;
+  /** Attributes, link target, extended attributes and directory entries. */
+  readonly metadata: FileMetadata;
   /** Size of the file as this handle knows it. */
   readonly sizeBytes: bigint;
   /**

@@ -22,6 +22,19 @@ import { WriteBack } from "./slots/write-back.js";
 export type * from "./api.js";
 export { READ_BYTES_MAX, WRITE_BYTES_MAX, ZERO_BYTES_MAX } from "./api.js";
 export { VOLUMES_MAX } from "./api-counts.js";
+export {
+  ATTRIBUTES_BYTES_MAX,
+  ENTRIES_MAX,
+  ENTRY_HEAD_BYTES,
+  ENTRY_LIST_BYTES_MAX,
+  ENTRY_NAME_BYTES_MAX,
+  ENTRY_VALUE_BYTES_MAX,
+  FILE_TYPES,
+  NEGATIVE_MS_MAX,
+  SYMLINK_BYTES_MAX,
+  XATTR_BYTES_MAX,
+  XATTR_NAME_BYTES_MAX,
+} from "./metadata-api.js";
 export { CacheError, type CacheErrorCode, ERROR_CODES, isCacheError } from "../index/core/errors.js";
 export { BLOCK_NUMBERS_MAX, SLOT_BYTES } from "../index/core/layout.js";
 export { nameText, parseNameText } from "../index/core/names.js";

@@ -16,6 +16,7 @@ import type { Life } from "./blocks.js";
 import { allMissing, cutContent, forgetRange, readContent, writeContent } from "./file-content.js";
 import { bytesBeforeEnd } from "./file-ranges.js";
 import { checkFileRange, checkRange, coherencyOf, outcomeOf, sizeOf } from "./handle-arguments.js";
+import { LocalMetadata } from "./metadata.js";
 import { type ObjectState, type VolumeState, recordBytes } from "./object-states.js";
 import type { HandleParts } from "./volume-handle.js";
 
@@ -37,6 +38,7 @@ export class LocalCookie implements CookieHandle {
   readonly #life: Life;
   #revision: number;
   #held = true;
+  #metadata: LocalMetadata | undefined;
 
   private constructor(parts: HandleParts, volume: Holder, state: ObjectState, outcome: AcquireOutcome) {
     this.#parts = parts;
@@ -83,6 +85,11 @@ export class LocalCookie implements CookieHandle {
 
   get sizeBytes(): bigint {
     return this.#state.sizeBytes;
+  }
+
+  get metadata(): LocalMetadata {
+    const holder = { state: this.#state, life: this.#life, check: () => this.#check() };
+    return (this.#metadata ??= new LocalMetadata(this.#parts, holder));
   }
 
   async read(offsetBytes: bigint, lengthBytes: number): Promise<FileReadResult> {

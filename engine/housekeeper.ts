@@ -1,13 +1,17 @@
 /**
- * Work that nobody waits for, in slices between requests: drops blocks that were invalidated, and takes the records of
- * files out of the index once their last block is gone.
+ * Work that nobody waits for, in slices between requests: drops blocks and metadata that were invalidated, and takes the
+ * records of files out of the index once nothing of them is left. When the index is short of room, metadata is culled
+ * here too, with its file, once the file has neither blocks nor users: first of files that are not in memory, then,
+ * a part at a time, of those that are, the longest unused first.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BlockIndex } from "../index/block-index.js";
+import type { ObjectRecord } from "../index/records.js";
 import type { Blocks } from "./blocks.js";
 import { monotonicMs } from "./clock.js";
 import type { Counters } from "./counters.js";
 import type { LogFunction } from "./log.js";
+import { EVERYTHING, noteReclaim, notedReclaims, reclaimMetadata } from "./metadata-reclaim.js";
 import type { ObjectState, RangeStamp } from "./object-states.js";
 
 const SLICE_STEPS = 256;
@@ -20,20 +24,31 @@ const SWEEP_MIN = 1024;
 const SWEEP_MAX = 65_536;
 /** Between two sweeps for an index that is short of room. */
 const SWEEP_EVERY_MS = 100;
+/** The part of the files in memory whose metadata may go before the index is looked at again, and how many at least. */
+const IDLE_SHARE = 64;
+const IDLE_MIN = 16;
 
-/** Blocks with a lower sequence number are to go. */
+/** Blocks and metadata with a lower sequence number are to go. */
 interface Reclaim {
   readonly stamp: number;
   /** All volumes of a file system, all files of a volume, or one file. */
   readonly scope: { readonly fs: Buffer } | { readonly volumeId: number } | { readonly objectId: number };
   /** Only these blocks of the file; `done` is told when none of them is left. */
   readonly range?: { readonly firstBlock: number; readonly endBlock: number; readonly done: () => void };
+  /** Only metadata of this kind. */
+  readonly kind?: "xattr" | "entry";
+}
+
+export interface HousekeeperParts {
+  readonly counters: Counters;
+  readonly indexPressed: () => boolean;
 }
 
 export class Housekeeper {
   readonly #blocks: Blocks;
   readonly #log: LogFunction;
   readonly #counters: Counters;
+  readonly #indexPressed: () => boolean;
   readonly #reclaims: Reclaim[] = [];
   /**
    * Files that lost a block or a user since the last tick, and those named before and not again: a file that is losing its
@@ -43,6 +58,8 @@ export class Housekeeper {
   readonly #rested = new Set<number>();
   #emptied = 0;
   #pressed = false;
+  /** The last sweep for a pressed index found no metadata to cull. */
+  #exhausted = false;
   #sweptMs = Number.NEGATIVE_INFINITY;
   /** Steps since others had their turn. */
   #steps = 0;
@@ -50,14 +67,34 @@ export class Housekeeper {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(blocks: Blocks, log: LogFunction, counters: Counters) {
+  constructor(blocks: Blocks, log: LogFunction, parts: HousekeeperParts) {
     this.#blocks = blocks;
-    this.#counters = counters;
+    this.#counters = parts.counters;
     this.#log = log;
+    this.#indexPressed = parts.indexPressed;
   }
 
-  /** Blocks of this file stored before `stamp` are to go. */
+  /** Goes on with what an earlier session left undone. */
+  takeUp(): void {
+    try {
+      for (const { objectId, stamp } of notedReclaims(this.#blocks.life.index)) {
+        this.#reclaims.push({ scope: { objectId }, stamp });
+      }
+    } catch (error) {
+      this.#log("warn", "what an earlier session left to clean is not known", { error: String(error) });
+    }
+    this.#wakeForWork();
+  }
+
+  /** Metadata of this kind, of this file, stored before `stamp` is to go. */
+  reclaimItems(objectId: number, kind: "xattr" | "entry", stamp: number): void {
+    this.#reclaims.push({ scope: { objectId }, stamp, kind });
+    this.#wake();
+  }
+
+  /** Blocks and metadata of this file stored before `stamp` are to go. */
   reclaimObject(objectId: number, stamp: number): void {
+    noteReclaim(this.#blocks.life.index, objectId, stamp);
     this.#reclaims.push({ scope: { objectId }, stamp });
     this.#wake(0);
   }
@@ -95,14 +132,20 @@ export class Housekeeper {
     this.#wake();
   }
 
-  /** Removes the records of files without blocks, however few there are; at most once in a while. */
-  async sweepNow(): Promise<void> {
+  /**
+   * Removes the records of files without blocks, however few there are, and culls metadata; at most once in a while.
+   * @returns whether metadata made room or may do so yet.
+   */
+  async sweepNow(): Promise<boolean> {
     while (this.#running !== undefined) await this.#running;
     const waitMs = this.#sweptMs + SWEEP_EVERY_MS - monotonicMs();
     if (waitMs > 0) await sleep(waitMs);
-    if (this.#stopped || this.#running !== undefined) return;
+    if (this.#stopped) return false;
+    if (this.#running !== undefined) return true;
     this.#pressed = true;
+    this.#exhausted = false;
     await this.#start();
+    return !this.#exhausted;
   }
 
   /** Forgets all work, as after a wipe. */
@@ -163,11 +206,13 @@ export class Housekeeper {
       await this.#inSlices(this.#lookAtLeft());
       const { objects } = this.#blocks.life.objects.counters;
       const due = Math.min(SWEEP_MAX, Math.max(SWEEP_MIN, objects * SWEEP_SHARE));
-      if (this.#stopped || (this.#emptied < due && !this.#pressed)) return;
+      const pressed = this.#pressed;
+      if (this.#stopped || (this.#emptied < due && !pressed)) return;
       this.#pressed = false;
       this.#emptied = 0;
       this.#sweptMs = monotonicMs();
-      await this.#inSlices(this.#sweep());
+      await this.#inSlices(this.#sweep(pressed));
+      if (pressed && !this.#stopped) await this.#inSlices(this.#sweepIdle());
     } catch (error) {
       this.#log("warn", "background cleaning was given up for now", { error: String(error) });
     }
@@ -188,7 +233,7 @@ export class Housekeeper {
     }
   }
 
-  async #reclaim({ scope, stamp, range }: Reclaim): Promise<void> {
+  async #reclaim({ scope, stamp, range, kind }: Reclaim): Promise<void> {
     const life = this.#blocks.life;
     const { index } = life;
     const blocks = this.#blocks;
@@ -196,7 +241,7 @@ export class Housekeeper {
     const counters = this.#counters;
     function* steps(): Generator<void> {
       for (const id of objectIdsOf(index, scope)) {
-        for (const { block, entry } of index.blocksOf(id)) {
+        for (const { block, entry } of kind === undefined ? index.blocksOf(id) : []) {
           if (range !== undefined && (block < range.firstBlock || block >= range.endBlock)) {
             yield;
             continue;
@@ -209,6 +254,7 @@ export class Housekeeper {
           }
           yield;
         }
+        if (range === undefined) yield* reclaimMetadata(index, id, { stamp, kind });
         left.add(id);
         yield;
       }
@@ -222,27 +268,57 @@ export class Housekeeper {
     const { index } = this.#blocks.life;
     for (const objectId of this.#rested) {
       this.#rested.delete(objectId);
-      if (!index.hasBlocks(objectId)) this.#emptied += 1;
+      if (!index.hasBlocks(objectId) && !index.metadata.has(objectId)) this.#emptied += 1;
       yield;
     }
     for (const objectId of this.#left) this.#rested.add(objectId);
     this.#left.clear();
   }
 
-  /** Removes the records of files that have neither blocks nor users, and of volumes that have no files. */
-  *#sweep(): Generator<void> {
+  /** Removes the records of files that have neither blocks, metadata nor users, and of volumes that have no files. */
+  *#sweep(pressed: boolean): Generator<void> {
     const { index, objects } = this.#blocks.life;
     for (const volume of index.volumes()) {
       for (const record of index.objectsOf(volume.id)) {
-        const used = (objects.loadedIn(volume.id, record.inode)?.users ?? 0) > 0;
+        const loaded = objects.loadedIn(volume.id, record.inode);
         // The walk reads ahead: the file may have been retired and stored again since, under another id.
         const stands = (): boolean => index.findObject(volume.id, record.inode)?.id === record.id;
-        if (!used && !index.hasBlocks(record.id) && stands()) objects.removeRecord(record);
+        if ((loaded?.users ?? 0) === 0 && !index.hasBlocks(record.id) && stands()) {
+          if (!index.metadata.has(record.id)) objects.removeRecord(record);
+          else if (pressed && loaded === undefined && this.#indexPressed()) yield* this.#cull(record);
+        }
         yield;
       }
       const [first] = index.objectsOf(volume.id);
       if (first === undefined) objects.removeVolumeRecord(volume);
     }
+  }
+
+  /** The same for files in memory that have metadata, the longest unused first, until the index has room or a part has gone. */
+  *#sweepIdle(): Generator<void> {
+    const { index, objects } = this.#blocks.life;
+    let left = Math.max(IDLE_MIN, Math.ceil(objects.idleCount / IDLE_SHARE));
+    let found = false;
+    const candidates = Array.from(objects.idle());
+    for (const object of candidates) {
+      if (left === 0 || !this.#indexPressed()) return;
+      yield; // others may use it or retire it meanwhile
+      const { id, volume, inode } = object;
+      const stands = object.recorded && object.users === 0 && index.findObject(volume.id, inode)?.id === id;
+      if (!stands || index.hasBlocks(id) || !index.metadata.has(id)) continue;
+      left -= 1;
+      found = true;
+      yield* this.#cull({ id, volumeId: volume.id, inode });
+    }
+    this.#exhausted = !found;
+  }
+
+  /** Takes the record of a file out of the index, and with it what it has of metadata. */
+  *#cull(record: Pick<ObjectRecord, "id" | "volumeId" | "inode">): Generator<void> {
+    const { index, objects } = this.#blocks.life;
+    objects.removeRecord(record);
+    noteReclaim(index, record.id, EVERYTHING);
+    yield* reclaimMetadata(index, record.id, { stamp: EVERYTHING });
   }
 }
 

@@ -140,10 +140,10 @@ export class LocalCache implements OwnedCache {
     const parts = {
       blocks: this.#session.blocks,
       housekeeper: this.#session.housekeeper,
-      counters: this.#session.counters,
       takeSequence: this.#session.takeSequence,
       indexFull: () => this.#session.gauge.full(),
       noteRecord: (bytes: number) => this.#session.gauge.noteRecord(bytes),
+      ...this.#session.metadataParts,
       admit: () => this.#admit(),
       betweenWipes: this.#betweenWipes,
     };

@@ -1,4 +1,5 @@
 /** Files, volumes and file systems as the engine holds them in memory: one mutable state for each name that is in use. */
+import type { ObjectSets } from "./metadata-set.js";
 
 import { VolumeTally } from "./volume-tally.js";
 
@@ -88,6 +89,8 @@ export class ObjectState {
   readonly fills = new Set<number>();
   /** Blocks that were stored or removed while fills were under way: older fills come too late. */
   floors: Map<number, Floor> | undefined;
+  /** Its extended attributes and directory entries, as far as they were asked for. */
+  readonly sets: ObjectSets = {};
   /** Writes under way, by block: a write of a part waits for those before it. */
   writes: Map<number, Set<Promise<void>>> | undefined;
 

@@ -241,6 +241,15 @@ export class Objects {
     if (volume.users === 0) this.#idleVolumes.add(volume);
   }
 
+  /** Files that are loaded and that nobody uses, the longest unused first. */
+  idle(): Iterable<ObjectState> {
+    return this.#idleObjects;
+  }
+
+  get idleCount(): number {
+    return this.#idleObjects.size;
+  }
+
   #readable<T>(find: () => T | undefined): T | undefined {
     try {
       return find();

@@ -33,6 +33,7 @@ import { HotSlots } from "./slots/hot.js";
 import type { SlotIo } from "./slots/io.js";
 import { probeDrive } from "./slots/probe.js";
 import { SlotFiles } from "./slots/slot-files.js";
+import type { HandleParts } from "./volume-handle.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
 import { WriteBack } from "./slots/write-back.js";
 
@@ -82,20 +83,8 @@ export class Session {
     });
     if (this.table.countOf(STATE.unknown) > 0) this.#files.noteEarlierNames(this.table.numbers);
     this.health = new DriveHealth({ now, log, probe: () => probeDrive(state.paths.probe, io) });
-    const onError = (slot: number, error: CacheError) => {
-      this.health.noteError(slot, error);
-      log("error", "the drive failed to keep a slot; this session will not end clean", {
-        slot,
-        error: String(error),
-      });
-    };
-    this.#writeBack = new WriteBack({ files: this.#files, now, onError });
-    this.drive = new Drive({
-      space: driveSpace(state.paths.directory),
-      look: () => lookAtDrive(state.paths.directory),
-      thresholds: () => this.#limits,
-      now,
-    });
+    this.#writeBack = new WriteBack({ files: this.#files, now, onError: this.#onLost });
+    this.drive = this.#newDrive();
     this.gauge = new IndexGauge({
       index: () => this.blocks.life.index,
       bytesMax: () => this.#limits.indexBytesMax,
@@ -133,10 +122,42 @@ export class Session {
     for (const slot of state.order) this.blocks.life.ranking.insert(slot);
     state.order = new Uint32Array(0);
     this.#regroup();
-    this.housekeeper = new Housekeeper(this.blocks, log, this.counters);
+    this.housekeeper = new Housekeeper(this.blocks, log, {
+      counters: this.counters,
+      indexPressed: () => this.gauge.pressed(),
+    });
     this.#discovery = this.#newDiscovery();
     this.#removing = removeOldIndexes(state.paths, state.epoch, log);
   }
+
+  /** What handles need for the metadata of their files. */
+  get metadataParts(): Pick<HandleParts, "counters" | "now" | "sessionSequence" | "onCorrupt" | "onTrouble"> {
+    const { now, state } = this.options;
+    return {
+      counters: this.counters,
+      now,
+      sessionSequence: state.nextSequence,
+      onCorrupt: this.#onCorrupt,
+      onTrouble: this.#onTrouble,
+    };
+  }
+
+  #newDrive(): Drive {
+    const { state, now } = this.options;
+    const { directory } = state.paths;
+    return new Drive({
+      space: driveSpace(directory),
+      look: () => lookAtDrive(directory),
+      thresholds: () => this.#limits,
+      now,
+    });
+  }
+
+  readonly #onLost = (slot: number, error: CacheError): void => {
+    this.health.noteError(slot, error);
+    const fields = { slot, error: String(error) };
+    this.options.log("error", "the drive failed to keep a slot; this session will not end clean", fields);
+  };
 
   readonly #onTrouble = (message: string, error: unknown): void => {
     this.options.log("warn", message, { error: messageOf(error) });
@@ -189,6 +210,7 @@ export class Session {
     await room.fit();
     this.#discovery.start();
     this.#countVolumes();
+    this.housekeeper.takeUp();
     this.drive.watch(() => this.blocks.life.room.driveChanged());
   }
 
@@ -236,6 +258,7 @@ export class Session {
     } finally {
       this.housekeeper.resume();
       this.health.resume();
+      this.housekeeper.takeUp(); // what was given up half-way
       this.#discovery = this.#newDiscovery();
       this.#discovery.start();
     }
@@ -332,8 +355,9 @@ export class Session {
       committed: () => index.committed(),
       indexPressed: () => this.gauge.pressed(),
       sweep: async () => {
-        await this.housekeeper.sweepNow();
+        const metadataGives = await this.housekeeper.sweepNow();
         this.gauge.reset();
+        return metadataGives;
       },
       onCulled: (slot) => {
         this.counters.culled += 1;

@@ -24,6 +24,12 @@ export interface HandleParts {
   /** As in BlockParts. */
   readonly indexFull: () => boolean;
   readonly noteRecord: (bytes: number) => void;
+  readonly now: () => number;
+  /** The first sequence number of this session. */
+  readonly sessionSequence: number;
+  /** Told of records that do not read back, and of trouble that was answered with a bypass. */
+  readonly onCorrupt: (error: CacheError) => void;
+  readonly onTrouble: (message: string, error: unknown) => void;
   /** Throws E_CLOSED once the cache is closed; a reason while it takes no work. */
   readonly admit: () => BypassReason | undefined;
   /** Runs `body` at once, or after a wipe that is under way. Throws E_CLOSED once the cache is closed. */

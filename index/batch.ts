@@ -6,7 +6,7 @@ import type { Entry } from "./entry.js";
 import type { Store, Write } from "./environment.js";
 import { blockKey } from "./keys.js";
 
-export const INDEX_TABLES = ["identity", "volumes", "objects", "blocks"] as const;
+export const INDEX_TABLES = ["identity", "volumes", "objects", "blocks", "metadata"] as const;
 export type IndexTable = (typeof INDEX_TABLES)[number];
 
 export interface Batch {
@@ -25,6 +25,9 @@ export function batchOf(store: Store<IndexTable>, changes: Changes): Batch {
   for (const { key, value } of changes.systems.values()) writes.push({ table: "volumes", key, value });
   for (const { key, value } of changes.volumes.values()) writes.push({ table: "volumes", key, value });
   for (const { key, value } of changes.objects.values()) writes.push({ table: "objects", key, value });
+  for (const names of changes.metadata.values()) {
+    for (const { key, value } of names.values()) writes.push({ table: "metadata", key, value });
+  }
   for (const [objectId, blocks] of changes.blocks) {
     for (const [firstBlock, group] of groupsOf(blocks)) {
       const key = blockKey(objectId, firstBlock);

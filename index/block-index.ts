@@ -25,6 +25,7 @@ import {
   volumeRange,
   writeBlockKey,
 } from "./keys.js";
+import { MetadataIndex } from "./metadata-index.js";
 import { bindIdentity, encodeEntryCount, entryCountKey, readEntryCount } from "./identity.js";
 import {
   decodeFsRecord,
@@ -72,6 +73,8 @@ export interface IndexStats {
 export class BlockIndex {
   readonly #store: Store<IndexTable>;
   readonly #commits: GroupCommit;
+  /** Cached metadata of objects. */
+  readonly metadata: MetadataIndex;
   readonly #key = Buffer.alloc(BLOCK_KEY_BYTES);
   readonly #layers: Layers;
   #entryCount: number;
@@ -91,6 +94,7 @@ export class BlockIndex {
       const { inFlight, pending } = this.#commits;
       return { store, layers: inFlight === undefined ? [pending] : [inFlight, pending] };
     };
+    this.metadata = new MetadataIndex(this.#layers, this.#commits);
   }
 
   /**

@@ -1,5 +1,6 @@
 /** Changes that are not committed yet, by kind and key; the latest change of a key counts. No I/O. */
 import type { Entry } from "./entry.js";
+import type { MetadataRecord } from "./metadata-records.js";
 import type { FsRecord, ObjectRecord, VolumeRecord } from "./records.js";
 
 /** A name record that was put, or removed if `value` is undefined. */
@@ -22,11 +23,20 @@ export class Changes {
   readonly objects = new Map<string, NameChange<ObjectRecord>>();
   /** By object id, then block number; null is a removal. */
   readonly blocks = new Map<number, Map<number, Entry | null>>();
+  /** By object id, then by the key's bytes as a Latin-1 string. */
+  readonly metadata = new Map<number, Map<string, NameChange<MetadataRecord>>>();
   waiters: Waiter[] = [];
   #blockCount = 0;
+  #metadataCount = 0;
+  #metadataBytes = 0;
 
   get count(): number {
-    return this.systems.size + this.volumes.size + this.objects.size + this.#blockCount;
+    return this.systems.size + this.volumes.size + this.objects.size + this.#blockCount + this.#metadataCount;
+  }
+
+  /** Keys and values of metadata that were put, replaced ones included: a bound. */
+  get metadataBytes(): number {
+    return this.#metadataBytes;
   }
 
   entry(objectId: number, block: number): Entry | null | undefined {
@@ -44,6 +54,18 @@ export class Changes {
     this.#blockCount += blocks.size - before;
   }
 
+  setMetadata(objectId: number, change: NameChange<MetadataRecord>): void {
+    let names = this.metadata.get(objectId);
+    if (names === undefined) {
+      names = new Map();
+      this.metadata.set(objectId, names);
+    }
+    const before = names.size;
+    names.set(change.key.toString("latin1"), change);
+    this.#metadataCount += names.size - before;
+    this.#metadataBytes += change.key.length + (change.value?.length ?? 0);
+  }
+
   /** Takes over what was changed after this, and who waits for that. */
   absorb(later: Changes): void {
     for (const [key, change] of later.systems) this.systems.set(key, change);
@@ -51,6 +73,9 @@ export class Changes {
     for (const [key, change] of later.objects) this.objects.set(key, change);
     for (const [objectId, blocks] of later.blocks) {
       for (const [block, entry] of blocks) this.setEntry(objectId, block, entry);
+    }
+    for (const [objectId, names] of later.metadata) {
+      for (const change of names.values()) this.setMetadata(objectId, change);
     }
     this.waiters.push(...later.waiters);
   }

@@ -29,7 +29,7 @@ export function bindIdentity(store: Store<IndexTable>, wanted: IndexIdentity, cr
   if (!isSame) throw corrupt(identityText(found), wanted);
 }
 
-const INDEX_CONTENT = ["volumes", "objects", "blocks"] as const;
+const INDEX_CONTENT = ["volumes", "objects", "blocks", "metadata"] as const;
 
 /** Committed entries; 0 in a new index. @throws {CacheError} E_INDEX_CORRUPT. */
 export function readEntryCount(store: Store<IndexTable>): number {

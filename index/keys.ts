@@ -9,13 +9,21 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { CacheError } from "./core/errors.js";
-import { BLOCK_NUMBERS_MAX, FS_NAME_BYTES_MAX, NAME_BYTES_MAX, OBJECT_IDS_MAX } from "./core/layout.js";
+import {
+  BLOCK_NUMBERS_MAX,
+  ENTRY_NAME_BYTES_MAX,
+  FS_NAME_BYTES_MAX,
+  NAME_BYTES_MAX,
+  OBJECT_IDS_MAX,
+} from "./core/layout.js";
 
 /** What lmdb-js accepts; a put beyond it throws, a get beyond it says "absent" without an error. */
 export const KEY_BYTES_MAX = 1978;
 export const DIGEST_BYTES = 32;
 export const ID_BYTES = 6;
 export const BLOCK_KEY_BYTES = 12;
+/** Object id and kind: what stands before the name in a metadata key. */
+export const METADATA_HEAD_BYTES = ID_BYTES + 1;
 
 const ESCAPE = 0x00;
 const TERMINATOR = 0x01;
@@ -32,6 +40,7 @@ assert.ok(
   2 * FS_NAME_BYTES_MAX + 2 + 2 + DIGEST_BYTES <= KEY_BYTES_MAX,
   "a long volume name leaves room for its fs",
 );
+assert.ok(METADATA_HEAD_BYTES + ENTRY_NAME_BYTES_MAX <= KEY_BYTES_MAX, "a metadata key holds its name whole");
 
 /** Keys from `start` to `end`, `end` left out. */
 export interface KeyRange {
@@ -159,6 +168,43 @@ export function decodeBlockKey(key: Uint8Array): { objectId: number; block: numb
 /** Every key of an object's blocks: the first byte of a block number is never 0xFF. */
 export function objectBlocksRange(objectId: number): KeyRange {
   return idRange(objectId);
+}
+
+/**
+ * Key of a metadata record: object id, kind, name. All metadata of an object is one range, each kind of it another in
+ * that, by name. @param kind below 255. @param name at most ENTRY_NAME_BYTES_MAX bytes.
+ */
+export function metadataKey(objectId: number, kind: number, name: Buffer): Buffer {
+  assert.ok(name.length <= ENTRY_NAME_BYTES_MAX, "name is within its limit");
+  const key = Buffer.allocUnsafe(METADATA_HEAD_BYTES + name.length);
+  writeId(key, objectId, 0);
+  key[ID_BYTES] = kind;
+  name.copy(key, METADATA_HEAD_BYTES);
+  return key;
+}
+
+/** @throws {CacheError} E_INDEX_CORRUPT unless the bytes are a key that metadataKey makes. */
+export function decodeMetadataKey(key: Uint8Array): { objectId: number; kind: number; name: Buffer } {
+  if (key.length < METADATA_HEAD_BYTES || key.length > METADATA_HEAD_BYTES + ENTRY_NAME_BYTES_MAX) {
+    throw corrupt("a metadata key", `${key.length} bytes`);
+  }
+  return {
+    objectId: readId(key, 0),
+    kind: key[ID_BYTES] ?? 0,
+    name: Buffer.from(key.subarray(METADATA_HEAD_BYTES)),
+  };
+}
+
+/** Whose metadata a key is about, however damaged the rest of it is. */
+export function metadataKeyOwner(key: Uint8Array): number {
+  return readId(key, 0);
+}
+
+/** Every key of an object's metadata, or of one kind of it: the byte of the kind is never 0xFF. */
+export function metadataRange(objectId: number, kind?: number): KeyRange {
+  if (kind === undefined) return idRange(objectId);
+  const none = Buffer.alloc(0);
+  return { start: metadataKey(objectId, kind, none), end: metadataKey(objectId, kind + 1, none) };
 }
 
 function idRange(id: number): KeyRange {

@@ -147,11 +147,12 @@ export class Culler {
 
   async #relieveIndex(): Promise<void> {
     const { sweep, indexPressed, table } = this.#parts;
-    await sweep(); // what earlier culling left may be enough
+    let metadataGives = await sweep(); // what earlier culling left may be enough
     while (!this.#closed && indexPressed() && this.#evictor.possible) {
-      const share = Math.ceil(table.countOf(STATE.used) / RELIEF_SHARE);
+      const share = Math.floor(table.countOf(STATE.used) / RELIEF_SHARE);
       for (
-        let left = Math.max(SLICE_VICTIMS_MAX, share);
+        // Where metadata is what fills the index, blocks give up their share and no more.
+        let left = metadataGives ? share : Math.max(SLICE_VICTIMS_MAX, share);
         left > 0 && !this.#closed;
         left -= SLICE_VICTIMS_MAX
       ) {
@@ -160,7 +161,7 @@ export class Culler {
         await this.#leaving.released();
         this.#parts.onSlice(beganMs);
       }
-      await sweep();
+      metadataGives = await sweep();
     }
   }
 

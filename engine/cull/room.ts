@@ -41,8 +41,11 @@ export interface RoomParts {
   readonly committed: () => Promise<void>;
   /** The index has used so much of its share that blocks have to go. */
   readonly indexPressed: () => boolean;
-  /** Takes the records of files without blocks out of the index; resolves when that is done and shows. */
-  readonly sweep: () => Promise<void>;
+  /**
+   * Takes the records of files without blocks out of the index, and a part of those with metadata; resolves when that is
+   * done and shows. @returns whether metadata made room or may do so yet.
+   */
+  readonly sweep: () => Promise<boolean>;
   /** A victim was chosen; its tenant can still be read from the table. */
   readonly onCulled: (slot: number) => void;
   /** A slice of culling, begun at `beganMs`, is committed. */

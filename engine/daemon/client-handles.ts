@@ -22,6 +22,7 @@ import {
 import { bypassOf, failureOf, reasonOf } from "./client-call.js";
 import type { CallOptions } from "./client-call.js";
 import type { Link } from "./client-link.js";
+import { RemoteMetadata } from "./client-metadata.js";
 import type { Fields } from "./fields.js";
 import type { Header } from "./headers.js";
 import { presentRanges, spreadParts } from "./ranges.js";
@@ -92,6 +93,7 @@ export class RemoteVolume extends RemoteHandle implements VolumeHandle {
 }
 
 class RemoteCookie extends RemoteHandle implements CookieHandle {
+  readonly metadata: RemoteMetadata;
   readonly #volume: RemoteVolume;
   #sizeBytes: bigint;
 
@@ -99,6 +101,7 @@ class RemoteCookie extends RemoteHandle implements CookieHandle {
     super(volume.link, reply);
     this.#volume = volume;
     this.#sizeBytes = reply.uint63("size");
+    this.metadata = new RemoteMetadata(this);
   }
 
   get sizeBytes(): bigint {

@@ -22,6 +22,15 @@ export class Fields {
     return this.#header[key] ?? undefined;
   }
 
+  /** The same with copies of its byte strings, which outlive the frame. */
+  owned(): Fields {
+    const copies = Object.entries(this.#header).map(([key, value]) => [
+      key,
+      value instanceof Uint8Array ? Buffer.from(value) : value,
+    ]);
+    return new Fields(Object.fromEntries(copies) as Header, this.#code);
+  }
+
   text(key: string): string {
     const value = this.raw(key);
     return typeof value === "string" ? value : this.#refuse(key, "text");

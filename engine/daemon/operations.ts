@@ -7,6 +7,7 @@ import type { ConfigService } from "./config-service.js";
 import { HANDLE_OPERATIONS } from "./handle-operations.js";
 import { wireInteger } from "./headers.js";
 import { LEASE_OPERATIONS } from "./lease-operations.js";
+import { METADATA_OPERATIONS } from "./metadata-operations.js";
 import { askedBytes } from "./operation.js";
 import type { Operation, OperationServices } from "./operation.js";
 import { encodeStatus } from "./status-codec.js";
@@ -138,6 +139,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["stop", stop],
   ...HANDLE_OPERATIONS,
   ...LEASE_OPERATIONS,
+  ...METADATA_OPERATIONS,
 ]);
 
 function configOf(name: string, { config: service }: OperationServices): ConfigService {

@@ -18,6 +18,8 @@ export type Findings = readonly FsckFinding[];
  *   or ends before the valid bytes do;
  * - `slot-accounting`: the file occupies more than is counted for it;
  * - `slot-stray`: a file that belongs to no slot;
+ * - `metadata-corrupt`: a metadata record does not read back, or has a number that none can have;
+ * - `metadata-orphan`: metadata of a file that is not known;
  * - `checksum`: the bytes differ from what was stored.
  */
 export type FindingCode =
@@ -36,6 +38,8 @@ export type FindingCode =
   | "slot-short"
   | "slot-accounting"
   | "slot-stray"
+  | "metadata-corrupt"
+  | "metadata-orphan"
   | "checksum";
 
 export class FindingList {

@@ -16,6 +16,7 @@ import { STATE } from "../slots/slot-table.js";
 import { checkEntries } from "./entries.js";
 import { checkFiles } from "./files.js";
 import { type Findings, FindingList } from "./findings.js";
+import { checkMetadata } from "./metadata.js";
 
 export type { FsckFinding } from "./findings.js";
 
@@ -112,6 +113,7 @@ async function check(
         `the index is at commit ${transactionId}, the last stop was at ${mark.transactionId}`,
       );
     }
+    await checkMetadata(index, checkpoint.nextSequence, findings);
     return checkEntries({
       index,
       checkpoint,

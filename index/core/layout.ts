@@ -29,6 +29,19 @@ export const NAME_BYTES_MAX = 65_535;
 /** Coherency data of a volume or a cookie: 0 to this many bytes. */
 export const COHERENCY_BYTES_MAX = 4096;
 
+/** Names of directory entries: 1 to this many bytes. NFS and AFS servers stop at 255, 255 UTF-16 units of SMB take 765, S3 keys 1024. */
+export const ENTRY_NAME_BYTES_MAX = 1024;
+/** Names of extended attributes: 1 to this many bytes, as Linux has it. */
+export const XATTR_NAME_BYTES_MAX = 255;
+/** Values of extended attributes: 0 to this many bytes, as Linux has it. */
+export const XATTR_BYTES_MAX = 65_536;
+/** Opaque attributes of a file: 0 to this many bytes. */
+export const ATTRIBUTES_BYTES_MAX = 4096;
+/** Target of a symbolic link: 0 to this many bytes. */
+export const SYMLINK_BYTES_MAX = 4096;
+/** Opaque value beside a directory entry: 0 to this many bytes. */
+export const ENTRY_VALUE_BYTES_MAX = 4096;
+
 /** Version of the whole directory: slots, index, checkpoint. An older one is wiped at start, a newer one refused. */
 export const FORMAT_VERSION = 2;
 /** Version of the ledger, which is never wiped for its age but migrated. */

@@ -1,7 +1,9 @@
 /**
- * How large the index grows and what its calls cost: `node dist/test/bench/index-bytes.js [blocks]`. Everything is
- * counted: volumes, objects with 40-byte names, block records, free pages, lock file.
+ * How large the index grows and what its calls cost: `node dist/test/bench/index-bytes.js [blocks] [blocks a file] [handle]`.
+ * Everything is counted: volumes, objects with 40-byte names and 40 bytes of coherency data (`handle`: named by file
+ * handles of 64 random bytes, as NFS has them, with 16 bytes), block records, free pages, lock file.
  */
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +11,7 @@ import { pathToFileURL } from "node:url";
 import { BlockIndex } from "../../index/block-index.js";
 import type { Entry } from "../../index/entry.js";
 
+export type InodeNames = "path" | "handle";
 export type FillOrder = "file by file" | "interleaved" | "shuffled";
 
 export interface IndexMeasurement {
@@ -30,6 +33,7 @@ export async function measureIndex(options: {
   order: FillOrder;
   blockCount: number;
   fileCount: number;
+  names?: InodeNames;
   seed?: number;
 }): Promise<IndexMeasurement> {
   const { order, blockCount, fileCount } = options;
@@ -39,7 +43,7 @@ export async function measureIndex(options: {
   const index = BlockIndex.open({ directory, mapBytes: 2 ** 31, cacheId, epoch: 1, create: true });
   try {
     const blocksPerFile = Math.ceil(blockCount / fileCount);
-    fillNames(index, fileCount, blocksPerFile);
+    fillNames(index, { fileCount, blocksPerFile, names: options.names ?? "path" });
     await index.committed();
     const entry = fullEntry();
     const start = performance.now();
@@ -90,15 +94,21 @@ async function measureGets(
   };
 }
 
-function fillNames(index: BlockIndex, fileCount: number, blocksPerFile: number): void {
+function fillNames(
+  index: BlockIndex,
+  { fileCount, blocksPerFile, names }: { fileCount: number; blocksPerFile: number; names: InodeNames },
+): void {
   const coherency = Buffer.alloc(0);
   index.putVolume({ id: 1, fs: Buffer.from("dir"), volume: Buffer.from("/srv/data"), coherency, stamp: 0 });
   for (let id = 1; id <= fileCount; id++) {
-    const inode = Buffer.from(
+    const pathName = Buffer.from(
       `usr/share/dir-${id % 100}/file-`.padEnd(32, "x") + String(id).padStart(8, "0"),
     );
     const sizeBytes = BigInt(blocksPerFile) * 262_144n;
-    index.putObject({ id, volumeId: 1, inode, coherency: Buffer.alloc(40, id), sizeBytes, stamp: 0 });
+    const isHandle = names === "handle";
+    const inode = isHandle ? createHash("sha512").update(pathName).digest() : pathName;
+    const version = Buffer.alloc(isHandle ? 16 : 40, id);
+    index.putObject({ id, volumeId: 1, inode, coherency: version, sizeBytes, stamp: 0 });
   }
 }
 
@@ -151,9 +161,10 @@ function randomFrom(seed: number): () => number {
 
 async function main(): Promise<void> {
   const blockCount = Number(process.argv[2] ?? 1_000_000);
-  const fileCount = Math.max(1, Math.round(blockCount / 100));
+  const fileCount = Math.max(1, Math.round(blockCount / Number(process.argv[3] ?? 100)));
+  const names: InodeNames = process.argv[4] === "handle" ? "handle" : "path";
   for (const order of ["file by file", "interleaved", "shuffled"] as const) {
-    const found = await measureIndex({ order, blockCount, fileCount });
+    const found = await measureIndex({ order, blockCount, fileCount, names });
     const columns = [
       `${found.fileBytesPerBlock.toFixed(1)} B/block on disk`,
       `${found.usedBytesPerBlock.toFixed(1)} B/block used`,

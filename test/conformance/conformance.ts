@@ -5,6 +5,8 @@ import { SLOT_BYTES } from "../../index/core/layout.js";
 import type { BlockCache } from "../../engine/api.js";
 import { argumentTests, blockTests, nameTests } from "./blocks.js";
 import { handleTests, rangeTests } from "./files.js";
+import { directoryTests } from "./directories.js";
+import { metadataTests } from "./metadata.js";
 import { invalidationTests, partTests } from "./parts.js";
 import { leaseTests } from "./leases.js";
 import { bytesOf, isHit, isStored, rejects, tagOf, VERSION_1 } from "./support.js";
@@ -36,6 +38,8 @@ export function conformance(name: string, open: () => Promise<OpenedCache>): voi
   argumentTests(check);
   handleTests(check);
   rangeTests(check);
+  metadataTests(check);
+  directoryTests(check);
   partTests(check);
   invalidationTests(check);
   leaseTests(check);

@@ -1,4 +1,5 @@
 /** The frames whose bytes fixtures/frames.json holds; run as a program it writes that file's content to stdout. */
+import { encodeEntryList } from "../../engine/daemon/entry-list.js";
 import { encodeFrame } from "../../engine/daemon/frames.js";
 import { encodeHeader } from "../../engine/daemon/headers.js";
 import type { Header } from "../../engine/daemon/headers.js";
@@ -19,6 +20,13 @@ const CASES: ReadonlyArray<readonly [name: string, header: Header, payload?: Uin
     "read reply",
     { id: 4, status: "ok", length: 6, missing: [[2n ** 40n + 2n, 3]], size: 2n ** 41n },
     Buffer.from("abf"),
+  ],
+  ["lookup", { id: 6, op: "lookup", handle: 2, name: Buffer.from("a"), coherency: Buffer.from([1]) }],
+  ["absent", { id: 6, status: "absent" }],
+  [
+    "put entries",
+    { id: 7, op: "putEntries", handle: 2, listing: 2n ** 33n },
+    encodeEntryList([{ name: Buffer.from("a"), inode: Buffer.from([1, 2]), type: 8, value: Buffer.of(255) }]),
   ],
   ["error", { id: 5, status: "error", code: "E_OPERATION", message: "Cannot serve" }],
   ["connection error", { status: "error", code: "E_FRAME", message: "Cannot read a frame" }],

@@ -10,10 +10,12 @@ import {
   fsKey,
   KEY_BYTES_MAX,
   KEY_INODE_BYTES_MAX,
+  metadataKey,
   objectKey,
   volumeKey,
 } from "../../index/keys.js";
 import { encodeLedgerState } from "../../index/ledger-state.js";
+import { encodeMetadata, reclaimName } from "../../index/metadata-records.js";
 import { encodeIdentity, encodeObjectRecord, encodeVolumeRecord } from "../../index/records.js";
 import { cacheId, entryOf } from "./support.js";
 
@@ -23,7 +25,7 @@ const volumeBytesMax = KEY_BYTES_MAX - fs.length - 4;
 
 /** Hexadecimal bytes by the name of what they are. */
 export function goldenCases(): Record<string, string> {
-  const bytes: Record<string, Buffer> = { ...keyCases(), ...recordCases() };
+  const bytes: Record<string, Buffer> = { ...keyCases(), ...recordCases(), ...metadataCases() };
   return Object.fromEntries(Object.entries(bytes).map(([name, value]) => [name, value.toString("hex")]));
 }
 
@@ -94,6 +96,37 @@ function recordCases(): Record<string, Buffer> {
     "object record, inode in the value": encodeObjectRecord({ ...object, inode: longInode }).value,
     "index identity": encodeIdentity({ formatVersion: 1, cacheId, epoch: 70_000 }),
     "ledger state": encodeLedgerState({ cacheId, epoch: 2 ** 32 - 1, mark }),
+  };
+}
+
+function metadataCases(): Record<string, Buffer> {
+  const objectId = 0x0102_0304_0506;
+  const coherency = Buffer.from("c0ffee", "hex");
+  const sequence = 2 ** 40;
+  const value = Buffer.from("value");
+  const target = { type: 8, inode: Buffer.from("fid"), value };
+  const name = Buffer.from("a\0b");
+  return {
+    "metadata key": metadataKey(objectId, 6, name),
+    "metadata key, no name": metadataKey(objectId, 1, Buffer.alloc(0)),
+    "attributes record": encodeMetadata({ kind: "attributes", objectId, sequence, coherency, value }).value,
+    "symlink record": encodeMetadata({ kind: "symlink", objectId, sequence: 7, coherency, value }).value,
+    "xattrs record": encodeMetadata({ kind: "xattrs", objectId, sequence, coherency, complete: false }).value,
+    "xattr record": encodeMetadata({ kind: "xattr", objectId, name, sequence, value }).value,
+    "directory record": encodeMetadata({ kind: "directory", objectId, sequence, coherency, complete: true })
+      .value,
+    "entry record": encodeMetadata({ kind: "entry", objectId, name, sequence, target }).value,
+    "entry record, negative": encodeMetadata({
+      kind: "entry",
+      objectId,
+      name,
+      sequence,
+      target: { expiresMs: 2 ** 33 },
+    }).value,
+    "reclaim key": encodeMetadata({ kind: "reclaim", objectId: 0, name: reclaimName(objectId), sequence })
+      .key,
+    "reclaim record": encodeMetadata({ kind: "reclaim", objectId: 0, name: reclaimName(objectId), sequence })
+      .value,
   };
 }
 

@@ -70,6 +70,7 @@ export class MemoryBlock {
 export interface BlockFile {
   sizeBytes: bigint;
   readonly blocks: Map<number, MemoryBlock>;
+  readonly metadata: { clear(): void };
 }
 
 const BLOCK_BYTES = BigInt(SLOT_BYTES);

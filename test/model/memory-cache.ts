@@ -196,6 +196,7 @@ export class MemoryCache implements BlockCache {
   forget(...files: readonly FileModel[]): void {
     for (const file of files) {
       file.blocks.clear();
+      file.metadata.clear();
       file.stampMax += 1;
     }
     this.leases.invalidated();

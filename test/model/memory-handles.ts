@@ -21,6 +21,7 @@ import {
 import { type MemoryBlock, forgetRange, readFile, resizeFile, writeFile } from "./memory-blocks.js";
 import type { Leases } from "../../engine/leases.js";
 import type { LeasedFile } from "./memory-leases.js";
+import { MemoryMetadata, MetadataModel } from "./memory-metadata.js";
 import { addRange, inodeKey, obtain, piecesOf } from "./memory-parts.js";
 
 const EMPTY = Buffer.alloc(0);
@@ -36,6 +37,7 @@ export interface FileModel extends LeasedFile {
   revision: number;
   sizeBytes: bigint;
   readonly blocks: Map<number, MemoryBlock>;
+  readonly metadata: MetadataModel;
 }
 
 /** All content between two wipes. */
@@ -117,6 +119,7 @@ export class MemoryVolume implements VolumeHandle {
 
 class MemoryCookie implements CookieHandle {
   readonly outcome: AcquireOutcome;
+  readonly metadata: MemoryMetadata;
   readonly #volume: MemoryVolume;
   readonly #file: FileModel;
   readonly #key: string;
@@ -130,6 +133,11 @@ class MemoryCookie implements CookieHandle {
     this.outcome = found.outcome;
     if (found.outcome === "invalidated") found.file.revision += 1;
     this.#revision = found.file.revision;
+    this.metadata = new MemoryMetadata(found.file.metadata, async (operation) => {
+      this.#check();
+      await this.#volume.cache.enter(operation);
+      return this.#stale ? { kind: "bypass", reason: "stale" } : undefined;
+    });
   }
 
   get sizeBytes(): bigint {
@@ -240,5 +248,6 @@ export function newVolume(): VolumeModel {
 }
 
 export function newFile(): FileModel {
-  return { coherency: EMPTY, revision: 0, stampMax: 0, sizeBytes: 0n, blocks: new Map() };
+  const own = { coherency: EMPTY, revision: 0, stampMax: 0, sizeBytes: 0n };
+  return { ...own, blocks: new Map(), metadata: new MetadataModel() };
 }

@@ -57,7 +57,7 @@ async function withRoom(
       limits: { slotsMax: limits.slotsMax, slotBytesMax: limits.pagesMax * PAGE_BYTES },
       dropEntry: () => {},
       committed: () => new Promise((resolve) => setImmediate(resolve)),
-      sweep: async () => {},
+      sweep: async () => false,
       indexPressed: () => scene.indexPressed,
       onCulled: (slot) => scene.culled.push(slot),
       onSlice: () => undefined,
