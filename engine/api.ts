@@ -7,9 +7,11 @@
  * thrown as CacheError.
  */
 import type { NameBytes } from "../index/core/names.js";
+import type { AdminCalls } from "./admin-api.js";
 import type { LimitOptions, Limits } from "./limits.js";
 
 export type { NameBytes } from "../index/core/names.js";
+export type * from "./admin-api.js";
 export type { LimitOptions, Limits, ShareRule } from "./limits.js";
 
 /** Names one block: `block` is the 0-based number of a 256 KiB block, below 2^45. */
@@ -210,14 +212,16 @@ export interface CacheStatus {
   readonly misses: number;
   readonly puts: number;
   readonly culled: number;
-  /** Looks at least valuable blocks that could not go. */
-  readonly notCulled: { readonly inUse: number };
+  /** Looks at least valuable blocks that could not go; `pinned`: looks that found nothing but pinned ones left. */
+  readonly notCulled: { readonly inUse: number; readonly pinned: number };
+  /** Pins, what the slots of their blocks occupy that they keep from culling, and how much that may be. */
+  readonly pins: { readonly count: number; readonly bytes: number; readonly bytesMax: number };
   readonly corrupt: number;
   readonly bypassed: Readonly<Partial<Record<BypassReason, number>>>;
   readonly start: StartReport;
 }
 
-export interface BlockCache {
+export interface BlockCache extends AdminCalls {
   /**
    * Reads a block, or a range of it; a hit refreshes its recency. Every byte returned was checked against the checksum
    * that was stored with it.

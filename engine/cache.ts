@@ -20,6 +20,7 @@ import { STATE } from "./slots/slot-table.js";
 import { WriteBack } from "./slots/write-back.js";
 
 export type * from "./api.js";
+export { LIST_ENTRIES_MAX, LIST_NAME_BYTES_MAX, PINS_MAX, PIN_NAME_BYTES_MAX } from "./admin-api.js";
 export { READ_BYTES_MAX, WRITE_BYTES_MAX } from "./api.js";
 export { CacheError, type CacheErrorCode, ERROR_CODES, isCacheError } from "../index/core/errors.js";
 export { BLOCK_NUMBERS_MAX, SLOT_BYTES } from "../index/core/layout.js";

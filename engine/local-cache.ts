@@ -2,16 +2,25 @@
 import { CacheError } from "../index/core/errors.js";
 import { SLOT_BYTES } from "../index/core/layout.js";
 import { type NameBytes, checkBlock, nameBuffer } from "../index/core/names.js";
+import { Admin } from "./admin/admin.js";
 import type {
   AcquireVolumeOptions,
   Bypass,
   BypassReason,
   CacheStatus,
   CullReport,
+  Explanation,
+  FlushReport,
   GetOptions,
   GetResult,
+  ListPage,
   OwnedCache,
+  PageOptions,
+  PinOptions,
+  PinPage,
+  PinReport,
   PutResult,
+  Selector,
   StartReport,
   Tag,
   VolumeHandle,
@@ -30,6 +39,7 @@ type Mode = "running" | "wiping" | "closing" | "closed";
 
 export class LocalCache implements OwnedCache {
   readonly #session: Session;
+  readonly #admin: Admin;
   #mode: Mode = "running";
   #start: StartReport;
   #wiping: Promise<void> | undefined;
@@ -37,6 +47,7 @@ export class LocalCache implements OwnedCache {
 
   private constructor(options: SessionOptions) {
     this.#session = new Session(options);
+    this.#admin = new Admin(this.#session.admin, this.#session.pinKeeper, this.#betweenWipes);
     this.#start = { ...options.state.start, ms: 0 };
   }
 
@@ -127,11 +138,12 @@ export class LocalCache implements OwnedCache {
       const session = this.#session;
       const standing = session.standing();
       const limits = limitsOf(options, driveSpace(session.options.state.paths.directory), standing);
-      checkFits(limits, { ...standing, pinnedBytes: 0 });
+      checkFits(limits, { ...standing, ...session.blocks.life.ranking.pinned });
       session.limit(limits);
       return limits;
     }).then(async (limits) => {
       await this.#fit();
+      await this.#session.pinKeeper.refit(); // there may be more room for pins
       return limits;
     });
   }
@@ -174,6 +186,30 @@ export class LocalCache implements OwnedCache {
     return this.#closing;
   }
 
+  flush(what: Selector, options?: { readonly dryRun?: boolean }): Promise<FlushReport> {
+    return this.#admin.flush(what, options);
+  }
+
+  list(what: Selector, page?: PageOptions<NameBytes>): Promise<ListPage> {
+    return this.#admin.list(what, page);
+  }
+
+  explain(tag: Tag): Promise<Explanation> {
+    return this.#admin.explain(tag);
+  }
+
+  pin(what: Selector, options?: PinOptions): Promise<PinReport> {
+    return this.#admin.pin(what, options);
+  }
+
+  unpin(what: Selector): Promise<{ readonly removed: number }> {
+    return this.#admin.unpin(what);
+  }
+
+  pins(page?: PageOptions<number>): Promise<PinPage> {
+    return this.#admin.pins(page);
+  }
+
   #status(): CacheStatus {
     const { state, now, beganMs } = this.#session.options;
     return statusOf({
@@ -187,6 +223,7 @@ export class LocalCache implements OwnedCache {
       indexBytes: this.#session.gauge.fileBytes(),
       table: this.#session.table,
       counters: this.#session.counters,
+      pins: this.#session.admin.pins.count,
       start: this.#start,
     });
   }

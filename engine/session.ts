@@ -5,6 +5,9 @@
 import type { BlockIndex } from "../index/block-index.js";
 import { CacheError, messageOf } from "../index/core/errors.js";
 import { Blocks, type Life } from "./blocks.js";
+import type { AdminParts } from "./admin/admin.js";
+import { PinKeeper } from "./admin/pins.js";
+import { Walks } from "./admin/walks.js";
 import { markClean } from "./coherency/close-state.js";
 import { Discovery } from "./coherency/discovery.js";
 import { type OpenState, createIndex, releaseState, removeOldIndexes } from "./coherency/open-state.js";
@@ -12,6 +15,7 @@ import { Counters } from "./counters.js";
 import { Drive, driveSpace, lookAtDrive } from "./cull/drive.js";
 import { FreeLists } from "./cull/free-lists.js";
 import { SlotLinks } from "./cull/linked-slots.js";
+import { PinSet } from "./cull/pin-set.js";
 import { LruPolicy } from "./cull/policy.js";
 import { Ranking } from "./cull/ranking.js";
 import { Room } from "./cull/room.js";
@@ -50,6 +54,9 @@ export class Session {
   readonly gauge: IndexGauge;
   readonly blocks: Blocks;
   readonly housekeeper: Housekeeper;
+  readonly admin: AdminParts;
+  readonly pinKeeper: PinKeeper;
+  readonly #pins: PinSet;
   readonly #links = new SlotLinks();
   readonly #files: SlotFiles;
   readonly #writeBack: WriteBack;
@@ -64,6 +71,7 @@ export class Session {
     this.#limits = limits;
     this.table = state.table;
     this.#nextSequence = state.nextSequence;
+    this.#pins = new PinSet(state.ledger.pins.all());
     this.#files = new SlotFiles({
       root: state.paths.slots,
       descriptorsMax: descriptorsMax(),
@@ -117,6 +125,8 @@ export class Session {
     for (const slot of state.order) this.blocks.life.ranking.insert(slot);
     this.#regroup();
     this.housekeeper = new Housekeeper(this.blocks, log);
+    this.admin = this.#adminParts();
+    this.pinKeeper = new PinKeeper(this.admin);
     this.#discovery = this.#newDiscovery();
     this.#removing = removeOldIndexes(state.paths, state.epoch, log);
   }
@@ -169,6 +179,7 @@ export class Session {
   async start(): Promise<void> {
     const { room } = this.blocks.life;
     room.giveAllFree();
+    await this.pinKeeper.refit();
     await room.fit();
     this.#discovery.start();
     this.drive.watch(() => this.blocks.life.room.driveChanged());
@@ -212,6 +223,7 @@ export class Session {
       throw new CacheError("E_IO", `Cannot wipe: ${messageOf(error)}`, { cause: error });
     } finally {
       this.housekeeper.resume();
+      this.admin.walks.resume();
       this.#discovery = this.#newDiscovery();
       this.#discovery.start();
     }
@@ -263,6 +275,7 @@ export class Session {
   async #quiesce(): Promise<boolean> {
     const ended = Promise.all([
       this.housekeeper.stop(),
+      this.admin.walks.stop(),
       this.blocks.life.room.close(),
       this.#discovery.stop(),
     ])
@@ -278,12 +291,13 @@ export class Session {
   #newLife(index: BlockIndex, objects: Objects, epoch: number): Life {
     const { gauge } = this;
     const limits = () => this.#limits;
-    const ranking = new Ranking(this.table, () => new LruPolicy(this.#links));
+    const ranking = new Ranking(this.table, () => new LruPolicy(this.#links), limits);
     this.#links.reserve(this.table.numbers);
     const room = new Room({
       table: this.table,
       free: new FreeLists(this.#links),
       ranking,
+      pins: this.#pins,
       files: this.#files,
       writeBack: this.#writeBack,
       drive: this.drive,
@@ -312,6 +326,18 @@ export class Session {
       onTrouble: this.#onTrouble,
     });
     return { index, objects, room, ranking, epoch };
+  }
+
+  #adminParts(): AdminParts {
+    return {
+      blocks: this.blocks,
+      housekeeper: this.housekeeper,
+      table: this.table,
+      ledger: this.options.state.ledger,
+      pins: this.#pins,
+      walks: new Walks(this.blocks),
+      limits: () => this.#limits,
+    };
   }
 
   #newDiscovery(): Discovery {

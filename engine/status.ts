@@ -18,6 +18,7 @@ export interface StatusParts {
   readonly indexBytes: number;
   readonly table: SlotTable;
   readonly counters: Counters;
+  readonly pins: number;
   readonly start: StartReport;
 }
 
@@ -55,6 +56,11 @@ export function statusOf(parts: StatusParts): CacheStatus {
     puts: counters.puts,
     culled: counters.culled,
     notCulled: life.room.notCulled,
+    pins: {
+      count: parts.pins,
+      bytes: life.ranking.pinned.pinnedBytes,
+      bytesMax: limits.pinBytesMax,
+    },
     corrupt: counters.corrupt,
     bypassed: counters.bypassed,
     start: parts.start,

@@ -10,6 +10,8 @@ export class Evictor {
   readonly #leaving: Leaving;
   /** Looks at blocks that were being read. */
   inUse = 0;
+  /** Looks for a victim that found none where some blocks are pinned. */
+  pinned = 0;
 
   constructor(parts: RoomParts, leaving: Leaving) {
     this.#parts = parts;
@@ -26,7 +28,10 @@ export class Evictor {
     let victims = 0;
     while (victims < victimsMax && wanted()) {
       const slot = this.#parts.ranking.victim(this.#mayLeave);
-      if (slot === undefined) break;
+      if (slot === undefined) {
+        if (this.#parts.ranking.pinned.pinnedSlots > 0) this.pinned += 1;
+        break;
+      }
       this.#take(slot);
       onVictim?.(slot);
       victims += 1;

@@ -14,6 +14,7 @@ import type {
   VolumeHandle,
 } from "../api.js";
 import { checkBlockPayload, checkCoherency, checkSpan, checkUsedBytesMax } from "./arguments.js";
+import { AdminClient } from "./client-admin.js";
 import { bypassOf, closedError, failureOf, reasonOf } from "./client-call.js";
 import type { CallOptions } from "./client-call.js";
 import { RemoteVolume } from "./client-handles.js";
@@ -75,11 +76,12 @@ export async function connect(options: ConnectOptions): Promise<CacheClient> {
   return new Client(link, deadlineMs);
 }
 
-class Client implements CacheClient {
+class Client extends AdminClient implements CacheClient {
   readonly #link: Link;
   readonly #deadlineMs: number;
 
   constructor(link: Link, deadlineMs: number) {
+    super(link, deadlineMs);
     this.#link = link;
     this.#deadlineMs = deadlineMs;
   }

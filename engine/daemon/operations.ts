@@ -3,6 +3,7 @@ import { checkFsName, checkName } from "../../index/core/names.js";
 import { BLOCK_NUMBERS_MAX, FS_NAME_BYTES_MAX, NAME_BYTES_MAX, SLOT_BYTES } from "../../index/core/layout.js";
 import { CacheError } from "../../index/core/errors.js";
 import type { Bypass, Tag } from "../api.js";
+import { ADMIN_OPERATIONS } from "./admin-operations.js";
 import { checkBlockPayload } from "./arguments.js";
 import type { Fields } from "./fields.js";
 import { HANDLE_OPERATIONS } from "./handle-operations.js";
@@ -102,6 +103,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["ping", ping],
   ["stop", stop],
   ...HANDLE_OPERATIONS,
+  ...ADMIN_OPERATIONS,
 ]);
 
 function bypassHeader(bypass: Bypass): Header {

@@ -29,7 +29,9 @@ import {
   checkUsedBytesMax,
   checkWrite,
 } from "../../engine/daemon/arguments.js";
+import { MemoryAdmin } from "./memory-admin.js";
 import { addRange, inodeKey, obtain, piecesOf, volumeKey } from "./memory-parts.js";
+import type { FileModel, Life, VolumeModel } from "./memory-parts.js";
 
 export interface MemoryCacheOptions {
   /** Awaited before every operation, to be slow, to hang or to fail. */
@@ -39,23 +41,7 @@ export interface MemoryCacheOptions {
 const BLOCK_BYTES = BigInt(SLOT_BYTES);
 const EMPTY = Buffer.alloc(0);
 
-interface VolumeModel {
-  coherency: Buffer;
-  revision: number;
-  readonly files: Map<string, FileModel>;
-}
-
-interface FileModel {
-  coherency: Buffer;
-  revision: number;
-  sizeBytes: bigint;
-  readonly blocks: Map<number, Buffer>;
-}
-
-/** All content between two wipes. */
-type Life = Map<string, VolumeModel>;
-
-export class MemoryCache implements BlockCache {
+export class MemoryCache extends MemoryAdmin implements BlockCache {
   readonly #options: MemoryCacheOptions;
   #life: Life = new Map();
   #epoch = 1;
@@ -66,6 +52,7 @@ export class MemoryCache implements BlockCache {
   #culled = 0;
 
   constructor(options: MemoryCacheOptions = {}) {
+    super();
     this.#options = options;
   }
 
@@ -166,7 +153,8 @@ export class MemoryCache implements BlockCache {
       misses: this.#misses,
       puts: this.#puts,
       culled: this.#culled,
-      notCulled: { inUse: 0 },
+      notCulled: { inUse: 0, pinned: 0 },
+      pins: { count: this.pinCount, bytes: 0, bytesMax: 2 ** 49 },
       corrupt: 0,
       bypassed: {},
       start: { kind: "new", action: "none", ms: 0.5 },
@@ -179,7 +167,7 @@ export class MemoryCache implements BlockCache {
     const keep = Math.floor(checkUsedBytesMax(options.usedBytesMax) / SLOT_BYTES);
     let left = this.#files().reduce((sum, file) => sum + file.blocks.size, 0);
     const before = left;
-    for (const { blocks } of this.#files()) {
+    for (const { blocks } of this.unpinnedFiles()) {
       for (const block of blocks.keys()) {
         if (left <= keep) break;
         blocks.delete(block);
@@ -195,6 +183,7 @@ export class MemoryCache implements BlockCache {
     await this.enter("wipe");
     this.#life = new Map();
     this.#epoch += 1;
+    this.noteWipe();
   }
 
   async close(): Promise<void> {

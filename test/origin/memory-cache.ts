@@ -133,7 +133,18 @@ export class MemoryCache implements BlockCache {
   }
 
   async cull(): Promise<CullReport> {
-    throw new CacheError("E_OPERATION", "Cannot cull: this cache keeps no counts");
+    return this.#refuse("cull");
+  }
+
+  readonly flush = async () => this.#refuse("flush");
+  readonly list = async () => this.#refuse("list");
+  readonly explain = async () => this.#refuse("explain");
+  readonly pin = async () => this.#refuse("pin");
+  readonly unpin = async () => this.#refuse("unpin");
+  readonly pins = async () => this.#refuse("pins");
+
+  #refuse(call: string): never {
+    throw new CacheError("E_OPERATION", `Cannot ${call}: this cache keeps no counts`);
   }
 
   async wipe(): Promise<void> {
