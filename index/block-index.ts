@@ -47,6 +47,12 @@ export interface BlockIndexOptions {
   readonly wrapStore?: (store: Store<IndexTable>) => Store<IndexTable>;
 }
 
+/** Part of the objects of a volume. */
+interface InodePart {
+  readonly prefix?: Buffer;
+  readonly after?: Buffer;
+}
+
 export interface IndexStats {
   /** Sizes of data.mdb and lock.mdb. */
   readonly fileBytes: number;
@@ -172,11 +178,12 @@ export class BlockIndex {
    * Every object of a volume, by inode, those with inodes beyond the key limit last; may be resumed in a later event turn,
    * see walkNames. @param part `prefix`: those whose inode begins so; `after`: those behind this inode in that order.
    */
-  *objectsOf(
-    volumeId: number,
-    { prefix, after }: { readonly prefix?: Buffer; readonly after?: Buffer } = {},
-  ): Iterable<ObjectRecord> {
+  objectsOf(volumeId: number, part: InodePart = {}): Iterable<ObjectRecord> {
     this.#checkOpen();
+    return this.#objectsOf(volumeId, part);
+  }
+
+  *#objectsOf(volumeId: number, { prefix, after }: InodePart): Generator<ObjectRecord> {
     const whole = prefix === undefined ? volumeRange(volumeId) : inodePrefixRange(volumeId, prefix);
     const ranges = prefix === undefined ? [whole] : [whole, inodeDigestRange(volumeId)];
     const behind = after === undefined ? undefined : objectKey(volumeId, after);

@@ -47,6 +47,11 @@ function fieldsOf(status: CacheStatus): [string, string][] {
       `${formatCount(slots.used)} used, ${formatCount(slots.free)} free, ${formatCount(slots.quarantined)} ` +
         `quarantined, ${formatCount(slots.unknown)} not looked at, at most ${formatCount(status.slotsMax)}`,
     ],
+    [
+      "pins",
+      `${formatCount(status.pins.count)}, ${formatBytes(status.pins.bytes)} kept from culling, at most ` +
+        formatBytes(status.pins.bytesMax),
+    ],
     ["requests", `${formatCount(status.hits)} hits, ${formatCount(status.misses)} misses${ratio}`],
     [
       "puts",
