@@ -2,7 +2,6 @@
 import type { Command } from "commander";
 import type { Selector } from "../engine/cache.js";
 import type { CacheClient } from "../engine/daemon/client.js";
-import { isWithin } from "../engine/origin/paths.js";
 import { type Place, placeOf } from "../engine/origin/place.js";
 import { checkFsName, checkName, parseNameText } from "../index/core/names.js";
 import { CliError, EXIT } from "./exit-codes.js";
@@ -64,15 +63,22 @@ export function withPlaces<Result>(
   work: (client: CacheClient, places: readonly Place[]) => Promise<Result>,
 ): Promise<Result> {
   return withOrigin(settings, options, async (session, client) => {
-    const places: Place[] = [];
-    for (const path of argumentPaths(paths)) places.push(await placeOf(session.origin, path));
-    const outer = places.filter(
-      ({ path }, index) =>
-        !places.some(
-          (other, at) =>
-            at !== index && isWithin(other.path, path) && (at < index || !other.path.equals(path)),
-        ),
+    const places = new Map<string, Place>();
+    for (const path of argumentPaths(paths)) {
+      const place = await placeOf(session.origin, path);
+      places.set(place.path.toString("latin1"), place);
+    }
+    const outer = [...places].filter(([path]) => !parentsOf(path).some((parent) => places.has(parent)));
+    return work(
+      client,
+      outer.map(([, place]) => place),
     );
-    return work(client, outer);
   });
+}
+
+/** Every directory above an absolute path. */
+function parentsOf(path: string): string[] {
+  const parents = path === "/" ? [] : ["/"];
+  for (let at = path.indexOf("/", 1); at > 0; at = path.indexOf("/", at + 1)) parents.push(path.slice(0, at));
+  return parents;
 }
