@@ -1,4 +1,4 @@
-/** What warm, cat and check share: paths as bytes, origins by name, a session with the daemon. */
+/** What the commands that take paths share: paths as bytes, origins by name, a session with the daemon. */
 import { readFileSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import type { Command } from "commander";
@@ -29,7 +29,7 @@ export function addOriginOption(command: Command): Command {
 export async function withOrigin<Result>(
   settings: Settings,
   options: OriginOptions,
-  work: (session: OriginSession) => Promise<Result>,
+  work: (session: OriginSession, client: CacheClient) => Promise<Result>,
   connection: { readonly deadlineMs?: number } = {},
 ): Promise<Result> {
   const named = await Promise.all(options.origin.map(parseOrigin));
@@ -37,7 +37,7 @@ export async function withOrigin<Result>(
     const ownDirectories = await directoriesOf(settings, client);
     const session = new OriginSession(client, new Origin({ named, ownDirectories }));
     try {
-      return await work(session);
+      return await work(session, client);
     } finally {
       await session.close();
     }

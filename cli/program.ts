@@ -5,13 +5,19 @@ import { addCheck } from "./commands/check.js";
 import { addConfig } from "./commands/config.js";
 import { addCull } from "./commands/cull.js";
 import { addDemo } from "./commands/demo.js";
+import { addExplain } from "./commands/explain.js";
+import { addFlush } from "./commands/flush.js";
 import { addFsck } from "./commands/fsck.js";
 import { addGet } from "./commands/get.js";
+import { addLs } from "./commands/ls.js";
+import { addPin } from "./commands/pin.js";
 import { addPing } from "./commands/ping.js";
+import { addPins } from "./commands/pins.js";
 import { addPut } from "./commands/put.js";
 import { addServe } from "./commands/serve.js";
 import { addStatus } from "./commands/status.js";
 import { addStop } from "./commands/stop.js";
+import { addUnpin } from "./commands/unpin.js";
 import { addWarm } from "./commands/warm.js";
 import { addWipe } from "./commands/wipe.js";
 import { addGlobalOptions } from "./settings.js";
@@ -46,6 +52,7 @@ export function buildProgram(): Command {
   const commands = [
     [addServe, addStatus, addPing, addStop, addConfig],
     [addWarm, addCat, addCheck, addGet, addPut],
+    [addLs, addExplain, addFlush, addPin, addUnpin, addPins],
     [addCull, addWipe, addFsck, addDemo],
   ];
   for (const add of commands.flat()) add(program);

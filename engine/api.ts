@@ -10,6 +10,7 @@ import type { NameBytes } from "../index/core/names.js";
 import type { HealthStatus } from "./drive-health.js";
 import type { LeasingCache } from "./lease-api.js";
 import type { StatusCounts } from "./api-counts.js";
+import type { AdminCalls } from "./admin-api.js";
 import type { LimitOptions, Limits } from "./limits.js";
 import type { FileMetadata } from "./metadata-api.js";
 
@@ -17,6 +18,7 @@ export type * from "./api-counts.js";
 export type { NameBytes } from "../index/core/names.js";
 export type { HealthStatus } from "./drive-health.js";
 export type { Lease, LeaseOptions, LeaseResult, LeasingCache } from "./lease-api.js";
+export type * from "./admin-api.js";
 export type { LimitOptions, Limits, ShareRule } from "./limits.js";
 export type * from "./metadata-api.js";
 
@@ -255,14 +257,16 @@ export interface CacheStatus extends StatusCounts {
   readonly misses: number;
   readonly puts: number;
   readonly culled: number;
-  /** Looks at least valuable blocks that could not go. */
-  readonly notCulled: { readonly inUse: number };
+  /** Looks at least valuable blocks that could not go; `pinned`: looks that found nothing but pinned ones left. */
+  readonly notCulled: { readonly inUse: number; readonly pinned: number };
+  /** Pins, what the slots of their blocks occupy that they keep from culling, and how much that may be. */
+  readonly pins: { readonly count: number; readonly bytes: number; readonly bytesMax: number };
   readonly corrupt: number;
   readonly bypassed: Readonly<Partial<Record<BypassReason, number>>>;
   readonly start: StartReport;
 }
 
-export interface BlockCache extends LeasingCache {
+export interface BlockCache extends AdminCalls, LeasingCache {
   /**
    * Reads a block, or a range of it; a hit refreshes its recency. Every byte returned was checked against the checksum
    * that was stored with it.

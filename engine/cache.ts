@@ -35,6 +35,7 @@ export {
   XATTR_BYTES_MAX,
   XATTR_NAME_BYTES_MAX,
 } from "./metadata-api.js";
+export { LIST_ENTRIES_MAX, LIST_NAME_BYTES_MAX, PINS_MAX, PIN_NAME_BYTES_MAX } from "./admin-api.js";
 export { CacheError, type CacheErrorCode, ERROR_CODES, isCacheError } from "../index/core/errors.js";
 export { BLOCK_NUMBERS_MAX, SLOT_BYTES } from "../index/core/layout.js";
 export { nameText, parseNameText } from "../index/core/names.js";

@@ -326,7 +326,7 @@ function* objectIdsOf(index: BlockIndex, scope: Reclaim["scope"]): Generator<num
   if ("objectId" in scope) yield scope.objectId;
   else if ("volumeId" in scope) for (const { id } of index.objectsOf(scope.volumeId)) yield id;
   else {
-    for (const volume of index.volumesOf(scope.fs)) {
+    for (const volume of index.volumes({ fs: scope.fs })) {
       yield* objectIdsOf(index, { volumeId: volume.id });
     }
   }

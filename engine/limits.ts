@@ -19,6 +19,10 @@ export const BYTES_A_SLOT = 32 * 1024;
 export const INDEX_PERCENT = 100 / 32;
 const INDEX_PERCENT_MAX = 50;
 const INDEX_BYTES_MIN = 1024 * 1024;
+/** Blocks that pins keep from culling may take this share of the capacity, unless told otherwise. */
+export const PIN_PERCENT = 50;
+/** Writers need something that can be culled. Neither may pins take more than this share of what is left for slots. */
+export const PIN_PERCENT_MAX = 90;
 /** Slot numbers take 4 bytes; the bound leaves room for retired ones. */
 const SLOTS_MAX = 2 ** 31;
 /** Every victim is chosen among the shares, so they are few. */
@@ -59,6 +63,8 @@ export interface LimitOptions extends Partial<Thresholds> {
   /** Percent of the capacity for index and ledger; 3.125 unless given, and never less than 1 MiB. */
   readonly indexPercent?: number;
   readonly shares?: readonly ShareRule[];
+  /** Percent of the capacity, and of the slots, that pins keep from culling at most: 0 to 90; 50 unless given. */
+  readonly pinPercent?: number;
 }
 
 export interface Limits extends Thresholds {
@@ -69,6 +75,10 @@ export interface Limits extends Thresholds {
   /** What is left for slot files. */
   readonly slotBytesMax: number;
   readonly shares: readonly ShareRule[];
+  readonly pinPercent: number;
+  /** What the slots of blocks that pins keep from culling occupy at most, and how many they are. */
+  readonly pinBytesMax: number;
+  readonly pinSlotsMax: number;
 }
 
 /** What stands already and has to go on fitting. */
@@ -77,6 +87,12 @@ export interface Standing {
   readonly ownBytes: number;
   /** What index and ledger occupy: LMDB files don't shrink, so their share is at least that. */
   readonly indexBytes: number;
+}
+
+/** Blocks that pins keep from culling, and what their slots occupy. */
+export interface Pinned {
+  readonly pinnedBytes: number;
+  readonly pinnedSlots: number;
 }
 
 /** @throws {CacheError} E_CONFIG with what is wrong and what is wanted. */
@@ -98,7 +114,32 @@ export function limitsOf(options: LimitOptions, drive: DriveSpace, standing: Sta
   const thresholds = thresholdsOf(options);
   const shares = sharesOf(options.shares ?? [], capacityBytes);
   const slotBytesMax = capacityBytes - indexBytesMax;
-  return { capacityBytes, slotsMax, indexPercent, indexBytesMax, slotBytesMax, ...thresholds, shares };
+  const pins = pinLimitsOf(options.pinPercent ?? PIN_PERCENT, { capacityBytes, slotBytesMax, slotsMax });
+  return {
+    capacityBytes,
+    slotsMax,
+    indexPercent,
+    indexBytesMax,
+    slotBytesMax,
+    ...thresholds,
+    shares,
+    ...pins,
+  };
+}
+
+function pinLimitsOf(
+  pinPercent: number,
+  { capacityBytes, slotBytesMax, slotsMax }: Pick<Limits, "capacityBytes" | "slotBytesMax" | "slotsMax">,
+): Pick<Limits, "pinPercent" | "pinBytesMax" | "pinSlotsMax"> {
+  if (!(pinPercent >= 0 && pinPercent <= PIN_PERCENT_MAX)) {
+    throw refused(`Cannot use a share of ${pinPercent} % for pins: want 0 to ${PIN_PERCENT_MAX}`);
+  }
+  const room = Math.max(0, Math.floor((slotBytesMax * PIN_PERCENT_MAX) / 100));
+  return {
+    pinPercent,
+    pinBytesMax: Math.min(room, Math.floor((capacityBytes * pinPercent) / 100)),
+    pinSlotsMax: Math.floor((slotsMax * pinPercent) / 100),
+  };
 }
 
 /** The smaller of 10 GiB and a fifth of what is free, but never below the minimum. */
@@ -192,17 +233,21 @@ export function indexTooLarge(limits: Limits): boolean {
 }
 
 /** Whether what stands and may not go fits. @throws {CacheError} E_CONFIG with what is wrong and what is wanted. */
-export function checkFits(limits: Limits, standing: Standing & { readonly pinnedBytes: number }): void {
+export function checkFits(limits: Limits, standing: Standing & Pinned): void {
   if (indexTooLarge(limits)) {
     const found = `index and ledger occupy ${formatBytes(standing.indexBytes)}`;
     const advice = `want ${formatBytes(2 * standing.indexBytes)} or more, or a wipe first`;
     throw refused(`Cannot use a capacity of ${limits.capacityBytes} bytes: ${found}; ${advice}`);
   }
-  if (standing.pinnedBytes > limits.slotBytesMax) {
-    const found = `${formatBytes(standing.pinnedBytes)} are pinned`;
+  if (standing.pinnedBytes > limits.pinBytesMax) {
+    const found = `${formatBytes(standing.pinnedBytes)} are pinned, at most ${formatBytes(limits.pinBytesMax)} could be`;
     throw refused(
       `Cannot use a capacity of ${limits.capacityBytes} bytes: ${found}; want more, or unpin first`,
     );
+  }
+  if (standing.pinnedSlots > limits.pinSlotsMax) {
+    const found = `${standing.pinnedSlots} are pinned, at most ${limits.pinSlotsMax} could be`;
+    throw refused(`Cannot use ${limits.slotsMax} slots: ${found}; want more, or unpin first`);
   }
 }
 

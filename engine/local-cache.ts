@@ -2,17 +2,26 @@
 import { CacheError } from "../index/core/errors.js";
 import { SLOT_BYTES } from "../index/core/layout.js";
 import { type NameBytes, checkBlock, checkName, nameBuffer } from "../index/core/names.js";
+import { Admin } from "./admin/admin.js";
 import type {
   AcquireVolumeOptions,
   Bypass,
   BypassReason,
   CacheStatus,
   CullReport,
+  Explanation,
+  FlushReport,
   GetOptions,
   GetResult,
   InvalidateTarget,
+  ListPage,
   OwnedCache,
+  PageOptions,
+  PinOptions,
+  PinPage,
+  PinReport,
   PutResult,
+  Selector,
   StartReport,
   Tag,
   VolumeHandle,
@@ -34,6 +43,7 @@ type Mode = "running" | "wiping" | "closing" | "closed";
 
 export class LocalCache implements OwnedCache {
   readonly #session: Session;
+  readonly #admin: Admin;
   #mode: Mode = "running";
   #start: StartReport;
   #wiping: Promise<void> | undefined;
@@ -41,6 +51,7 @@ export class LocalCache implements OwnedCache {
 
   private constructor(options: SessionOptions) {
     this.#session = new Session(options);
+    this.#admin = new Admin(this.#session.admin, this.#session.pinKeeper, this.#betweenWipes);
     this.#start = { ...options.state.start, ms: 0 };
   }
 
@@ -163,11 +174,12 @@ export class LocalCache implements OwnedCache {
       const session = this.#session;
       const standing = session.standing();
       const limits = limitsOf(options, driveSpace(session.options.state.paths.directory), standing);
-      checkFits(limits, { ...standing, pinnedBytes: 0 });
+      checkFits(limits, { ...standing, ...session.blocks.life.ranking.pinned });
       session.limit(limits);
       return limits;
     }).then(async (limits) => {
       await this.#fit();
+      await this.#session.pinKeeper.refit(); // there may be more room for pins
       return limits;
     });
   }
@@ -214,6 +226,30 @@ export class LocalCache implements OwnedCache {
     return this.#closing;
   }
 
+  flush(what: Selector, options?: { readonly dryRun?: boolean }): Promise<FlushReport> {
+    return this.#admin.flush(what, options);
+  }
+
+  list(what: Selector, page?: PageOptions<NameBytes>): Promise<ListPage> {
+    return this.#admin.list(what, page);
+  }
+
+  explain(tag: Tag): Promise<Explanation> {
+    return this.#admin.explain(tag);
+  }
+
+  pin(what: Selector, options?: PinOptions): Promise<PinReport> {
+    return this.#admin.pin(what, options);
+  }
+
+  unpin(what: Selector): Promise<{ readonly removed: number }> {
+    return this.#admin.unpin(what);
+  }
+
+  pins(page?: PageOptions<number>): Promise<PinPage> {
+    return this.#admin.pins(page);
+  }
+
   #status(): CacheStatus {
     const { state, now, beganMs } = this.#session.options;
     return statusOf({
@@ -229,6 +265,7 @@ export class LocalCache implements OwnedCache {
       table: this.#session.table,
       counters: this.#session.counters,
       latencies: this.#session.latencies,
+      pins: this.#session.admin.pins.count,
       start: this.#start,
     });
   }

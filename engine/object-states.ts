@@ -85,6 +85,9 @@ export class ObjectState {
   recorded = false;
   /** Handles and fills under way. */
   users = 0;
+  /** Whether a pin covers it, as of this version of the set of pins. */
+  pinsVersion = -1;
+  pinned = false;
   /** Sequence numbers of the fills under way, in order. */
   readonly fills = new Set<number>();
   /** Blocks that were stored or removed while fills were under way: older fills come too late. */

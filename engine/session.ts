@@ -5,28 +5,26 @@
 import type { BlockIndex } from "../index/block-index.js";
 import { CacheError, messageOf } from "../index/core/errors.js";
 import { Blocks, type Life } from "./blocks.js";
+import type { AdminParts } from "./admin/admin.js";
+import { PinKeeper } from "./admin/pins.js";
+import { Walks } from "./admin/walks.js";
 import { markClean } from "./coherency/close-state.js";
 import { Discovery } from "./coherency/discovery.js";
 import { type OpenState, createIndex, releaseState, removeOldIndexes } from "./coherency/open-state.js";
-import { watchCommits } from "./commit-watch.js";
 import { Counters } from "./counters.js";
 import { Drive, driveSpace, lookAtDrive } from "./cull/drive.js";
-import { FreeLists } from "./cull/free-lists.js";
 import { SlotLinks } from "./cull/linked-slots.js";
-import { LruPolicy } from "./cull/policy.js";
-import { Ranking } from "./cull/ranking.js";
-import { Room } from "./cull/room.js";
+import { PinSet } from "./cull/pin-set.js";
 import { NO_SHARE, Shares } from "./cull/shares.js";
 import type { GivenBack } from "./cull/give-back.js";
 import { descriptorsMax } from "./descriptors.js";
 import { DriveHealth } from "./drive-health.js";
 import { Housekeeper } from "./housekeeper.js";
 import { IndexGauge } from "./index-gauge.js";
-import { Leases } from "./leases.js";
 import { Latencies } from "./latencies.js";
+import { newLife } from "./life.js";
 import type { Limits, Standing } from "./limits.js";
 import type { LogFunction } from "./log.js";
-import type { ObjectState } from "./object-states.js";
 import { Objects } from "./objects.js";
 import { Checksummer } from "./slots/checksums.js";
 import { HotSlots } from "./slots/hot.js";
@@ -60,6 +58,9 @@ export class Session {
   readonly gauge: IndexGauge;
   readonly blocks: Blocks;
   readonly housekeeper: Housekeeper;
+  readonly admin: AdminParts;
+  readonly pinKeeper: PinKeeper;
+  readonly #pins: PinSet;
   readonly #links = new SlotLinks();
   readonly #files: SlotFiles;
   readonly #writeBack: WriteBack;
@@ -76,6 +77,7 @@ export class Session {
     this.table = state.table;
     this.latencies = new Latencies(now);
     this.#nextSequence = state.nextSequence;
+    this.#pins = new PinSet(state.ledger.pins.all());
     this.#files = new SlotFiles({
       root: state.paths.slots,
       descriptorsMax: descriptorsMax(),
@@ -126,6 +128,8 @@ export class Session {
       counters: this.counters,
       indexPressed: () => this.gauge.pressed(),
     });
+    this.admin = this.#adminParts();
+    this.pinKeeper = new PinKeeper(this.admin);
     this.#discovery = this.#newDiscovery();
     this.#removing = removeOldIndexes(state.paths, state.epoch, log);
   }
@@ -207,6 +211,7 @@ export class Session {
   async start(): Promise<void> {
     const { room } = this.blocks.life;
     room.giveAllFree();
+    await this.pinKeeper.refit();
     await room.fit();
     this.#discovery.start();
     this.#countVolumes();
@@ -259,6 +264,7 @@ export class Session {
       this.housekeeper.resume();
       this.health.resume();
       this.housekeeper.takeUp(); // what was given up half-way
+      this.admin.walks.resume();
       this.#discovery = this.#newDiscovery();
       this.#discovery.start();
     }
@@ -314,6 +320,7 @@ export class Session {
   async #quiesce(): Promise<boolean> {
     const ended = Promise.all([
       this.housekeeper.stop(),
+      this.admin.walks.stop(),
       this.blocks.life.room.close(),
       this.#discovery.stop(),
       this.health.stop(),
@@ -328,51 +335,35 @@ export class Session {
   }
 
   #newLife(index: BlockIndex, objects: Objects, epoch: number): Life {
-    const { gauge } = this;
-    const limits = () => this.#limits;
-    const ranking = new Ranking(this.table, () => new LruPolicy(this.#links));
-    this.#links.reserve(this.table.numbers);
-    watchCommits(index, { counters: this.counters, latencies: this.latencies, now: this.options.now });
-    const room = new Room({
+    const parts = {
       table: this.table,
-      free: new FreeLists(this.#links),
-      ranking,
+      links: this.#links,
+      pins: this.#pins,
       files: this.#files,
       writeBack: this.#writeBack,
       drive: this.drive,
+      gauge: this.gauge,
+      counters: this.counters,
+      latencies: this.latencies,
       now: this.options.now,
-      limits: {
-        get slotsMax(): number {
-          return limits().slotsMax;
-        },
-        // The index may outgrow its share for a moment; the promise is about both together.
-        get slotBytesMax(): number {
-          const { slotBytesMax, capacityBytes } = limits();
-          return Math.min(slotBytesMax, capacityBytes - gauge.fileBytesSeen());
-        },
-      },
-      dropEntry: (slot) => this.blocks.dropTenant(slot),
-      committed: () => index.committed(),
-      indexPressed: () => this.gauge.pressed(),
-      sweep: async () => {
-        const metadataGives = await this.housekeeper.sweepNow();
-        this.gauge.reset();
-        return metadataGives;
-      },
-      onCulled: (slot) => {
-        this.counters.culled += 1;
-        this.counters.culledBytes += this.table.validBytesOf(slot);
-        this.housekeeper.noteLeft(this.table.objectIdOf(slot));
-      },
-      onSlice: (beganMs) => this.latencies.since("cullSlice", beganMs),
+      limits: () => this.#limits,
+      blocks: () => this.blocks,
+      housekeeper: () => this.housekeeper,
       onTrouble: this.#onTrouble,
-    });
-    const leases = new Leases<ObjectState>({
-      now: this.options.now,
-      hold: (file) => objects.hold(file),
-      letGo: (file) => objects.letGo(file),
-    });
-    return { index, objects, room, ranking, leases, epoch };
+    };
+    return newLife(parts, { index, objects, epoch });
+  }
+
+  #adminParts(): AdminParts {
+    return {
+      blocks: this.blocks,
+      housekeeper: this.housekeeper,
+      table: this.table,
+      ledger: this.options.state.ledger,
+      pins: this.#pins,
+      walks: new Walks(this.blocks),
+      limits: () => this.#limits,
+    };
   }
 
   #newDiscovery(): Discovery {

@@ -22,6 +22,7 @@ export interface StatusParts {
   readonly table: SlotTable;
   readonly counters: Counters;
   readonly latencies: Latencies;
+  readonly pins: number;
   readonly start: StartReport;
 }
 
@@ -63,6 +64,11 @@ export function statusOf(parts: StatusParts): CacheStatus {
     puts: counters.puts,
     culled: counters.culled,
     notCulled: life.room.notCulled,
+    pins: {
+      count: parts.pins,
+      bytes: life.ranking.pinned.pinnedBytes,
+      bytesMax: limits.pinBytesMax,
+    },
     corrupt: counters.corrupt,
     bypassed: counters.bypassed,
     start: parts.start,

@@ -17,9 +17,10 @@ import { COMMIT_DELAY_MS, GroupCommit } from "./group-commit.js";
 import {
   BLOCK_KEY_BYTES,
   decodeVolumeKey,
-  type KeyRange,
   fsKey,
   fsRange,
+  inodeDigestRange,
+  inodePrefixRange,
   objectKey,
   volumeKey,
   volumeRange,
@@ -53,6 +54,12 @@ export interface BlockIndexOptions {
   readonly commitMsMax?: number;
   /** Puts something between the index and its environment: tests make commits fail with it. */
   readonly wrapStore?: (store: Store<IndexTable>) => Store<IndexTable>;
+}
+
+/** Part of the objects of a volume. */
+interface InodePart {
+  readonly prefix?: Buffer;
+  readonly after?: Buffer;
 }
 
 export interface IndexStats {
@@ -164,22 +171,18 @@ export class BlockIndex {
     this.#changeName((changes) => changes.volumes, { key, value: undefined, record: null });
   }
 
-  /** Every volume, by (fs, volume); may be resumed in a later event turn, see walkNames. */
-  volumes(): Iterable<VolumeRecord> {
-    return this.#volumesIn({});
-  }
-
-  /** Every volume of a file system, by name; may be resumed likewise. */
-  volumesOf(fs: Buffer): Iterable<VolumeRecord> {
-    return this.#volumesIn(fsRange(fs));
-  }
-
-  #volumesIn(range: Partial<KeyRange>): Iterable<VolumeRecord> {
+  /**
+   * Every volume, by (fs, volume), or those of `fs`; may be resumed in a later event turn, see walkNames.
+   * @param part `after` begins behind the volume of this name in `fs`, or, without `fs`, behind the file system of it.
+   */
+  volumes({ fs, after }: { readonly fs?: Buffer; readonly after?: Buffer } = {}): Iterable<VolumeRecord> {
     this.#checkOpen();
-    return walkNames(this.#layers, "volumes", range, {
+    const behind = fs === undefined && after !== undefined ? { start: fsRange(after).end } : {};
+    return walkNames(this.#layers, "volumes", fs === undefined ? behind : fsRange(fs), {
       changesOf: (changes) => changes.volumes,
       decode: (key, value) =>
         decodeVolumeKey(key).kind === "fs" ? undefined : decodeVolumeRecord(key, value),
+      after: fs !== undefined && after !== undefined ? volumeKey(fs, after) : undefined,
     });
   }
 
@@ -201,13 +204,30 @@ export class BlockIndex {
     this.#changeName((changes) => changes.objects, { key, value: undefined, record: null });
   }
 
-  /** Every object of a volume, by inode; may be resumed in a later event turn, see walkNames. */
-  objectsOf(volumeId: number): Iterable<ObjectRecord> {
+  /**
+   * Every object of a volume, by inode, those with inodes beyond the key limit last; may be resumed in a later event turn,
+   * see walkNames. @param part `prefix`: those whose inode begins so; `after`: those behind this inode in that order.
+   */
+  objectsOf(volumeId: number, part: InodePart = {}): Iterable<ObjectRecord> {
     this.#checkOpen();
-    return walkNames(this.#layers, "objects", volumeRange(volumeId), {
-      changesOf: (changes) => changes.objects,
-      decode: decodeObjectRecord,
-    });
+    return this.#objectsOf(volumeId, part);
+  }
+
+  *#objectsOf(volumeId: number, { prefix, after }: InodePart): Generator<ObjectRecord> {
+    const whole = prefix === undefined ? volumeRange(volumeId) : inodePrefixRange(volumeId, prefix);
+    const ranges = prefix === undefined ? [whole] : [whole, inodeDigestRange(volumeId)];
+    const behind = after === undefined ? undefined : objectKey(volumeId, after);
+    for (const range of ranges) {
+      if (behind !== undefined && Buffer.compare(behind, range.end) >= 0) continue;
+      const records = walkNames(this.#layers, "objects", range, {
+        changesOf: (changes) => changes.objects,
+        decode: decodeObjectRecord,
+        after: behind !== undefined && Buffer.compare(behind, range.start) >= 0 ? behind : undefined,
+      });
+      for (const record of records) {
+        if (prefix === undefined || record.inode.subarray(0, prefix.length).equals(prefix)) yield record;
+      }
+    }
   }
 
   getEntry(objectId: number, block: number): Entry | undefined {

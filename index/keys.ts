@@ -141,6 +141,26 @@ export function volumeRange(volumeId: number): KeyRange {
   return idRange(volumeId);
 }
 
+/** Every key of a volume's objects whose inode begins with `prefix`, those with inodes beyond the key limit apart. */
+export function inodePrefixRange(volumeId: number, prefix: Buffer): KeyRange {
+  const start = Buffer.alloc(OBJECT_HEAD_BYTES + prefix.length);
+  writeId(start, volumeId, 0);
+  start[ID_BYTES] = INODE_WHOLE;
+  prefix.copy(start, OBJECT_HEAD_BYTES);
+  // The next byte string that does not begin so; the form byte before the prefix is small, so there is one.
+  let length = start.length;
+  while (start[length - 1] === 0xff) length -= 1;
+  const end = Buffer.from(start.subarray(0, length));
+  end[length - 1] = (end[length - 1] ?? 0) + 1;
+  return { start, end };
+}
+
+/** Every key of a volume's objects whose inode is beyond the key limit. */
+export function inodeDigestRange(volumeId: number): KeyRange {
+  const { start, end } = idRange(volumeId);
+  return { start: Buffer.concat([start, Buffer.of(INODE_DIGEST)]), end };
+}
+
 /** Object id and block number, 6 bytes each, big-endian: an object's blocks are one range, ascending. */
 export function blockKey(objectId: number, block: number): Buffer {
   const key = Buffer.allocUnsafe(BLOCK_KEY_BYTES);

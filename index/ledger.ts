@@ -1,20 +1,22 @@
 /**
- * The ledger: the small durable store for what no wipe may lose. It holds the state mark and the epoch; pins and unsent
- * changes will get tables of their own. Every change is flushed before its promise resolves.
+ * The ledger: the small durable store for what no wipe may lose. It holds the state mark, the epoch and the
+ * pins; unsent changes will get a table of their own. Every change is flushed before its promise resolves.
  * Format: engine/FORMAT.md "Ledger".
  */
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { syncDirectory } from "./core/sync-directory.js";
 import { CacheError, messageOf } from "./core/errors.js";
-import { Environment } from "./environment.js";
+import { Environment, type Write } from "./environment.js";
+import { LedgerPins } from "./ledger-pins.js";
 import { decodeLedgerState, encodeLedgerState } from "./ledger-state.js";
 import type { LedgerState, StateMark } from "./ledger-state.js";
 
 export type { StateMark } from "./ledger-state.js";
 
 /** Room for tables of later sections, which an older program leaves alone. */
-const LEDGER_TABLES = ["state"] as const;
+const LEDGER_TABLES = ["state", "pins"] as const;
+type LedgerTable = (typeof LEDGER_TABLES)[number];
 const LEDGER_MAP_BYTES = 64 * 1024 * 1024;
 const stateKey = Buffer.from("state");
 /** Epochs take four bytes in an entry. */
@@ -28,16 +30,18 @@ export interface LedgerOptions {
 
 /** The one ledger of a cache. Nobody else may have it open. After close() every method fails with E_CLOSED. */
 export class Ledger {
-  readonly #environment: Environment<"state">;
+  readonly #environment: Environment<LedgerTable>;
   readonly #directory: string;
+  readonly #pins: LedgerPins;
   #state: LedgerState;
   #last: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  private constructor(environment: Environment<"state">, directory: string, state: LedgerState) {
+  private constructor(environment: Environment<LedgerTable>, directory: string, state: LedgerState) {
     this.#environment = environment;
     this.#directory = directory;
     this.#state = state;
+    this.#pins = new LedgerPins(environment, (writes) => this.#commit(writes));
   }
 
   /** Whether a ledger, finished or not, is in the directory. */
@@ -80,6 +84,12 @@ export class Ledger {
   get cacheId(): Buffer {
     this.#checkOpen();
     return Buffer.from(this.#state.cacheId);
+  }
+
+  /** What is not to be culled. */
+  get pins(): LedgerPins {
+    this.#checkOpen();
+    return this.#pins;
   }
 
   /** As it is on the drive: a change that is under way does not show. */
@@ -140,6 +150,13 @@ export class Ledger {
     return done;
   }
 
+  async #commit(writes: ReadonlyArray<Write<LedgerTable>>): Promise<void> {
+    this.#checkOpen();
+    const done = this.#last.then(() => this.#environment.commit(writes));
+    this.#last = done.catch(() => undefined); // the caller gets the error; the next change goes on
+    await done;
+  }
+
   #checkOpen(): void {
     if (this.#closing !== undefined) throw new CacheError("E_CLOSED", "Cannot use the ledger: it is closed");
   }
@@ -165,7 +182,7 @@ function flushDirectory(directory: string): void {
   }
 }
 
-function openEnvironment(directory: string): Environment<"state"> {
+function openEnvironment(directory: string): Environment<LedgerTable> {
   try {
     return Environment.open({
       directory,

@@ -97,11 +97,13 @@ export function* walkNames<NameRecord>(
   options: {
     changesOf: (layer: Changes) => ReadonlyMap<string, NameChange<NameRecord>>;
     decode: (key: Buffer, value: Buffer) => NameRecord | undefined;
+    /** Begins behind this key. */
+    after?: Buffer | undefined;
   },
 ): Generator<NameRecord> {
   const start = range.start?.toString("latin1") ?? "";
   const end = range.end?.toString("latin1");
-  let after: Buffer | undefined;
+  let { after } = options;
   for (;;) {
     const { store, layers } = layersNow();
     const records = store.scan(table, range, SLICE_RECORDS, after);

@@ -58,6 +58,11 @@ export function statusFields(status: CacheStatus): [string, string][] {
     ["drive", driveText(status)],
     ["health", healthText(status)],
     ...status.shares.map((rule, index): [string, string] => [index === 0 ? "shares" : "", shareText(rule)]),
+    [
+      "pins",
+      `${formatCount(status.pins.count)}, ${formatBytes(status.pins.bytes)} kept from culling, at most ` +
+        formatBytes(status.pins.bytesMax),
+    ],
     ["requests", `${formatCount(status.hits)} hits, ${formatCount(status.misses)} misses${ratio}`],
     [
       "puts",

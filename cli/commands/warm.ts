@@ -8,12 +8,14 @@ import { walkTree } from "../../engine/origin/walk.js";
 import { warmFile } from "../../engine/origin/warm.js";
 import { isCacheError } from "../../index/core/errors.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
+import type { CacheClient } from "../../engine/daemon/client.js";
 import { PATIENT_MS } from "../daemon.js";
 import { example } from "../example.js";
 import { CliError, EXIT } from "../exit-codes.js";
 import type { OriginOptions } from "../origin.js";
 import { addOriginOption, argumentPaths, withOrigin } from "../origin.js";
 import { print, printJson, remark, startProgress } from "../output.js";
+import { allPins, pathOf, placeText, selectorOf } from "../pins.js";
 import { readPathList } from "../path-list.js";
 import { settingsOf } from "../settings.js";
 import type { WarmTally } from "../warm-tally.js";
@@ -21,6 +23,7 @@ import { addWalkEntry, addWarmResult, newWarmTally, warmFailureLines, warmLines 
 
 interface WarmOptions extends OriginOptions {
   readonly from?: string;
+  readonly pins?: true;
   readonly json?: true;
 }
 
@@ -30,19 +33,23 @@ export function addWarm(program: Command): void {
     .description("read files and trees into the cache; links are not followed, other mounts not entered")
     .argument("[path...]", "files and directories")
     .option("--from <file>", "read more paths from a file, or from stdin with -; separated by NUL or newline")
+    .option("--pins", "everything of this machine that is pinned, instead of paths")
     .option("--json", "print JSON")
     .addHelpText(
       "after",
       example("find src -name '*.ts' -print0 | tagcache warm --from -", "warms what find names"),
     )
     .action(async (paths: string[], options: WarmOptions, command: Command) => {
-      if (paths.length === 0 && options.from === undefined) {
-        throw new CliError(EXIT.usage, "Nothing to warm: name a PATH, or a list with --from");
+      const hasPaths = paths.length > 0 || options.from !== undefined;
+      if (hasPaths === (options.pins === true)) {
+        const found = hasPaths ? "Paths and --pins are given" : "Nothing to warm";
+        throw new CliError(EXIT.usage, `${found}: name a PATH, or a list with --from, or --pins`);
       }
       const tally = await withOrigin(
         settingsOf(command),
         options,
-        (session) => warmTrees(session, allPaths(paths, options.from)),
+        (session, client) =>
+          options.pins ? warmPins(session, client) : warmTrees(session, allPaths(paths, options.from)),
         { deadlineMs: PATIENT_MS },
       );
       if (options.json) printJson(tally);
@@ -52,13 +59,13 @@ export function addWarm(program: Command): void {
     });
 }
 
-/** Warms everything at and below some paths, with a progress line on a terminal. */
+/** Warms everything at and below some paths, with a progress line on a terminal. @param tally is added to. */
 export async function warmTrees(
   session: OriginSession,
   paths: AsyncIterable<Buffer> | Iterable<Buffer>,
   walk: WalkOptions = {},
+  tally: WarmTally = newWarmTally(),
 ): Promise<WarmTally> {
-  const tally = newWarmTally();
   const progress = startProgress("warming", 0);
   try {
     await forEachConcurrent(walkTree(session.origin, paths, walk), FILES_IN_FLIGHT_MAX, async (entry) => {
@@ -77,6 +84,27 @@ export async function warmTrees(
     });
   } finally {
     progress.stop();
+  }
+  return tally;
+}
+
+/** Warms what is pinned of this machine's files, and notes of each pin that its content is all there. */
+async function warmPins(session: OriginSession, client: CacheClient): Promise<WarmTally> {
+  const tally = newWarmTally();
+  const unsettled = (): number =>
+    tally.failed +
+    (tally.skippedBy.racy ?? 0) +
+    (tally.skippedBy.changed ?? 0) +
+    (tally.skippedBy.moved ?? 0);
+  for await (const pin of allPins(client)) {
+    const path = pathOf(pin, session.origin.named);
+    if (path === undefined) {
+      remark(`${placeText(pin)} is of another origin, or its --origin is not given: it is not fetched here`);
+      continue;
+    }
+    const before = unsettled();
+    await warmTrees(session, [path], {}, tally);
+    if (unsettled() === before) await client.pin(selectorOf(pin), { refetched: true });
   }
   return tally;
 }

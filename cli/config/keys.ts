@@ -63,6 +63,13 @@ const TABLE = {
     defaultText: "",
     live,
   },
+  "pin-share": {
+    grammar: percent,
+    placeholder: "<percent>",
+    description: "share of the capacity that pins may keep from culling",
+    defaultText: "50%",
+    live,
+  },
   metrics: {
     grammar: metricsAddress,
     placeholder: "<address>",

@@ -31,7 +31,14 @@ export type Layer = ReadonlyMap<KeyName, Setting>;
 
 export const THRESHOLD_KEYS = ["brun", "bcull", "bstop", "frun", "fcull", "fstop"] as const;
 /** Those that LimitOptions are made of. */
-export const LIMIT_KEYS = ["capacity", "slots", "index-share", "shares", ...THRESHOLD_KEYS] as const;
+export const LIMIT_KEYS = [
+  "capacity",
+  "slots",
+  "index-share",
+  "pin-share",
+  "shares",
+  ...THRESHOLD_KEYS,
+] as const;
 
 /** What stands when nobody has said otherwise; capacity, slots and two of the paths depend on the rest. */
 export function defaultLayer(): Layer {
@@ -70,6 +77,7 @@ export function limitOptionsFrom(layer: Layer, directory: string): LimitOptions 
     ...(capacity !== undefined && { capacityBytes: parseCapacity(capacity, directory) }),
     ...(slots !== undefined && { slotsMax: Number(slots) }),
     indexPercent: percentOf(layer, "index-share"),
+    pinPercent: percentOf(layer, "pin-share"),
     shares: rulesOf(layer.get("shares")?.text ?? ""),
   };
 }

@@ -13,6 +13,8 @@ export class Evictor {
   readonly #leaving: Leaving;
   /** Looks at blocks that were being read. */
   inUse = 0;
+  /** Looks for a victim that found none where some blocks are pinned. */
+  pinned = 0;
 
   constructor(parts: RoomParts, leaving: Leaving) {
     this.#parts = parts;
@@ -32,7 +34,10 @@ export class Evictor {
     while (victims < victimsMax && wanted()) {
       if (victims % VICTIMS_A_LOOK === VICTIMS_A_LOOK - 1 && now() > endMs) break;
       const slot = this.#parts.ranking.victim(this.#mayLeave);
-      if (slot === undefined) break;
+      if (slot === undefined) {
+        if (this.#parts.ranking.pinned.pinnedSlots > 0) this.pinned += 1;
+        break;
+      }
       this.#take(slot);
       onVictim?.(slot);
       victims += 1;

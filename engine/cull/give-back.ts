@@ -206,6 +206,6 @@ function stuck({ pages, slots }: Need): CacheError {
   const over = pages > 0 ? `${Math.ceil(pages)} pages of 4 KiB` : `${slots} slots`;
   return new CacheError(
     "E_NO_SPACE",
-    `Cannot get under the limit: ${over} too many are in use, want them let go`,
+    `Cannot get under the limit: ${over} too many are in use or pinned, want them let go or unpinned`,
   );
 }

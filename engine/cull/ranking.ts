@@ -1,13 +1,23 @@
 /**
  * All blocks by their worth: a policy of its own for each share of the capacity, and one answer to who goes next. Without
- * shares there is one policy and nothing between it and its callers.
+ * shares there is one policy and nothing between it and its callers. Blocks that pins keep from culling are in none of
+ * them, but still count in their share.
  */
+import { PAGE_BYTES } from "../../index/core/layout.js";
 import type { SlotTable } from "../slots/slot-table.js";
 import { grown } from "../slots/slot-table.js";
 import type { CullPolicy } from "./policy.js";
 import { NO_SHARE, Shares } from "./shares.js";
 
 type MayLeave = (slot: number) => boolean;
+
+/** What pins may keep from culling. */
+export interface PinBudget {
+  readonly pinBytesMax: number;
+  readonly pinSlotsMax: number;
+}
+
+const NO_PINS: PinBudget = { pinBytesMax: 0, pinSlotsMax: 0 };
 
 export class Ranking {
   readonly #table: SlotTable;
@@ -20,11 +30,20 @@ export class Ranking {
   #shareOf = new Uint8Array(0);
   #usedAt = new Float64Array(0);
   #uses = 0;
+  /** Pinned blocks in the order of their use. By slot, and empty while there are none: one more than its pages, else 0. */
+  readonly #pinned: CullPolicy;
+  readonly #budget: () => PinBudget;
+  #pagesPinned = new Uint8Array(0);
+  #pinnedPages = 0;
+  #pinnedSlots = 0;
+  #pinRefused = false;
 
   /** @param newPolicy makes an empty policy; a slot is in one of them at a time. */
-  constructor(table: SlotTable, newPolicy: () => CullPolicy) {
+  constructor(table: SlotTable, newPolicy: () => CullPolicy, budget: () => PinBudget = () => NO_PINS) {
     this.#table = table;
     this.#newPolicy = newPolicy;
+    this.#budget = budget;
+    this.#pinned = newPolicy();
     this.#shares = new Shares([], () => 0);
     this.#only = newPolicy();
     this.#policies = [this.#only];
@@ -40,32 +59,94 @@ export class Ranking {
 
   /** Sorts all blocks into other shares, in the order they have. */
   regroup(shares: Shares, shareOf: (slot: number) => number): void {
-    const order = [...this.order()];
+    const order = [...this.order()].map((slot) => ({ slot, pinned: this.isPinned(slot) }));
+    this.#clearPinned();
     this.#shares = shares;
     this.#policies = Array.from({ length: shares.count }, this.#newPolicy);
     this.#only = shares.count === 1 ? this.#policies[0] : undefined;
     const slots = shares.count === 1 ? 0 : this.#table.numbers;
     this.#shareOf = new Uint8Array(slots);
     this.#usedAt = new Float64Array(slots);
-    for (const slot of order) this.insert(slot, shareOf(slot));
+    for (const { slot, pinned } of order) this.insert(slot, shareOf(slot), pinned);
   }
 
-  /** A block was stored in this slot. */
-  insert(slot: number, share: number = NO_SHARE): void {
-    if (this.#only !== undefined) {
-      this.#only.insert(slot);
-      return;
+  /** A block was stored in this slot. @param pinned it is to be kept from culling, if the budget of pins allows. */
+  insert(slot: number, share: number = NO_SHARE, pinned = false): void {
+    if (this.#only === undefined) {
+      this.#reserve(slot);
+      this.#shareOf[slot] = share;
+      this.#use(slot);
+      this.#shares.charge(share, this.#table.pagesOf(slot));
     }
-    this.#reserve(slot);
-    this.#shareOf[slot] = share;
-    this.#use(slot);
-    this.#shares.charge(share, this.#table.pagesOf(slot));
     this.#policies[share]?.insert(slot);
+    if (pinned) this.pin(slot);
+  }
+
+  /** Keeps the block in this slot from culling. @returns false if the budget of pins does not allow it. */
+  pin(slot: number): boolean {
+    if (this.isPinned(slot)) return true;
+    const pages = this.#table.pagesOf(slot);
+    if (!this.mayPin(1, pages)) {
+      this.notePinRefused();
+      return false;
+    }
+    if (slot >= this.#pagesPinned.length) {
+      const slots = Math.max(slot + 1, this.#table.numbers, Math.floor(this.#pagesPinned.length * 1.5));
+      this.#pagesPinned = grown(this.#pagesPinned, new Uint8Array(slots));
+    }
+    this.#policyOf(slot).remove(slot);
+    this.#pagesPinned[slot] = pages + 1;
+    this.#pinnedPages += pages;
+    this.#pinnedSlots += 1;
+    this.#pinned.insert(slot);
+    return true;
+  }
+
+  /** Lets the block in this slot be culled again, as if it had just been used. */
+  unpin(slot: number): void {
+    if (!this.isPinned(slot)) return;
+    this.#removePinned(slot);
+    if (this.#only === undefined) this.#use(slot);
+    this.#policyOf(slot).insert(slot);
+  }
+
+  isPinned(slot: number): boolean {
+    return this.#pinnedSlots > 0 && (this.#pagesPinned[slot] ?? 0) !== 0;
+  }
+
+  /** Whether so much more may be kept from culling. */
+  mayPin(slots: number, pages: number): boolean {
+    const { pinBytesMax, pinSlotsMax } = this.#budget();
+    if (this.#pinnedSlots + slots > pinSlotsMax) return false;
+    return (this.#pinnedPages + pages) * PAGE_BYTES <= pinBytesMax;
+  }
+
+  /** What is kept from culling. */
+  get pinned(): { readonly pinnedSlots: number; readonly pinnedBytes: number } {
+    return { pinnedSlots: this.#pinnedSlots, pinnedBytes: this.#pinnedPages * PAGE_BYTES };
+  }
+
+  /** A block that is to be pinned found no room among those that are. */
+  notePinRefused(): void {
+    this.#pinRefused = true;
+  }
+
+  /** Whether that was noted since the last call. */
+  takePinRefused(): boolean {
+    const refused = this.#pinRefused;
+    this.#pinRefused = false;
+    return refused;
+  }
+
+  /** The share that the block in this slot counts in. */
+  shareOf(slot: number): number {
+    return this.#only === undefined ? (this.#shareOf[slot] ?? NO_SHARE) : NO_SHARE;
   }
 
   /** The block in this slot was hit. */
   touch(slot: number): void {
-    if (this.#only !== undefined) this.#only.touch(slot);
+    if (this.isPinned(slot)) this.#pinned.touch(slot);
+    else if (this.#only !== undefined) this.#only.touch(slot);
     else {
       this.#use(slot);
       this.#policies[this.#shareOf[slot] as number]?.touch(slot);
@@ -82,13 +163,11 @@ export class Ranking {
 
   /** The block left this slot. */
   remove(slot: number): void {
-    if (this.#only !== undefined) {
-      this.#only.remove(slot);
-      return;
+    if (this.#only === undefined) {
+      this.#shares.charge(this.#shareOf[slot] as number, -this.#table.pagesOf(slot));
     }
-    const share = this.#shareOf[slot] as number;
-    this.#shares.charge(share, -this.#table.pagesOf(slot));
-    this.#policies[share]?.remove(slot);
+    if (this.isPinned(slot)) this.#removePinned(slot);
+    else this.#policyOf(slot).remove(slot);
   }
 
   /** Who goes next: of shares over their maximum first, of those at their minimum last. */
@@ -114,8 +193,14 @@ export class Ranking {
     return undefined;
   }
 
-  /** From the least to the most valuable. */
+  /** From the least to the most valuable; pinned blocks come last. */
   *order(): Generator<number> {
+    yield* this.cullable();
+    yield* this.#pinned.order();
+  }
+
+  /** What may be culled, from the least to the most valuable. */
+  *cullable(): Generator<number> {
     if (this.#only !== undefined) {
       yield* this.#only.order();
       return;
@@ -144,6 +229,24 @@ export class Ranking {
       if (slot !== undefined && (oldest === undefined || this.#usedBefore(slot, oldest))) oldest = slot;
     }
     return oldest;
+  }
+
+  #policyOf(slot: number): CullPolicy {
+    return this.#only ?? (this.#policies[this.#shareOf[slot] as number] as CullPolicy);
+  }
+
+  #removePinned(slot: number): void {
+    this.#pinned.remove(slot);
+    this.#pinnedPages -= (this.#pagesPinned[slot] as number) - 1;
+    this.#pinnedSlots -= 1;
+    this.#pagesPinned[slot] = 0;
+  }
+
+  #clearPinned(): void {
+    this.#pinned.clear();
+    this.#pagesPinned.fill(0);
+    this.#pinnedPages = 0;
+    this.#pinnedSlots = 0;
   }
 
   #usedBefore(slot: number, other: number): boolean {

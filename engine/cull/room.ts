@@ -16,6 +16,7 @@ import type { FreeLists } from "./free-lists.js";
 import { Evictor } from "./evictor.js";
 import { GiveBack, type GivenBack } from "./give-back.js";
 import { Leaving } from "./leaving.js";
+import type { PinOwner, PinSet } from "./pin-set.js";
 import type { Ranking } from "./ranking.js";
 import type { VolumeNames } from "./shares.js";
 import { type Reservation, type ReserveAnswer, Waiting } from "./waiting.js";
@@ -30,6 +31,7 @@ export interface RoomParts {
   readonly table: SlotTable;
   readonly free: FreeLists;
   readonly ranking: Ranking;
+  readonly pins: PinSet;
   readonly files: SlotFiles;
   readonly writeBack: WriteBack;
   readonly drive: Drive;
@@ -54,7 +56,7 @@ export interface RoomParts {
 }
 
 /** Whose blocks a writer brings. */
-export interface Owner {
+export interface Owner extends PinOwner {
   readonly id: number;
   readonly volume: VolumeNames & { readonly id: number };
 }
@@ -124,11 +126,11 @@ export class Room {
 
   /** A filled slot got its entry. */
   settle(slot: number, owner: Owner, block: number, validBytes: number): void {
-    const { table, ranking } = this.#parts;
+    const { table, ranking, pins } = this.#parts;
     const { id: objectId, volume } = owner;
     table.move(slot, STATE.filling, STATE.used);
     table.setTenant(slot, { volumeId: volume.id, objectId, block }, validBytes);
-    ranking.insert(slot, ranking.shares.of(volume));
+    ranking.insert(slot, ranking.shares.of(volume), pins.covers(owner));
     this.#fitShare(volume, 0); // its slot may be larger than it
     this.#kickForWaiters();
   }
@@ -217,6 +219,11 @@ export class Room {
     this.#kickForWaiters();
   }
 
+  /** Whether somebody is between startReading and endReading. */
+  isRead(slot: number): boolean {
+    return this.#leaving.isRead(slot);
+  }
+
   /**
    * Brings what exists under the limits, which may be lower than last time, and slot files to `usedBytesMax` at most.
    * @returns what went, or undefined if the room was closed before that. @throws {CacheError} E_NO_SPACE.
@@ -237,9 +244,9 @@ export class Room {
     return { slots: this.#budget.headroomSlots, pages: this.#budget.headroomPages };
   }
 
-  /** Looks at blocks that could not be culled because they were being read. */
-  get notCulled(): { readonly inUse: number } {
-    return { inUse: this.#evictor.inUse };
+  /** Looks at blocks that could not be culled because they were being read; looks that found pinned blocks only. */
+  get notCulled(): { readonly inUse: number; readonly pinned: number } {
+    return { inUse: this.#evictor.inUse, pinned: this.#evictor.pinned };
   }
 
   /** The drive was looked at: writers may go on, or slots have to go. */

@@ -4,7 +4,7 @@
  */
 import { PAGE_BYTES } from "../../index/core/layout.js";
 import { nameBuffer, nameText } from "../../index/core/names.js";
-import type { ShareStatus } from "../api.js";
+import type { Explanation, ShareStatus } from "../api.js";
 import type { ShareRule } from "../limits.js";
 
 /** What has to be known of a volume to tell its share. */
@@ -88,6 +88,17 @@ export class Shares {
   isWithin(share: number, other: number): boolean {
     for (let at = share; at !== NO_SHARE; at = this.#at(at).parent) if (at === other) return true;
     return false;
+  }
+
+  /** A share by the names of its rule, and where it stands; undefined for NO_SHARE. */
+  describe(share: number): Explanation["share"] {
+    if (share === NO_SHARE) return undefined;
+    const { rule } = this.#at(share);
+    return {
+      fs: nameText(rule.fs),
+      ...(rule.volume !== undefined && { volume: nameText(rule.volume) }),
+      state: this.isOver(share) ? "over" : this.isKept(share) ? "kept" : "between",
+    };
   }
 
   status(): ShareStatus[] {

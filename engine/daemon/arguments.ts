@@ -90,7 +90,8 @@ function checkFileOffset(name: string, value: bigint): void {
   }
 }
 
-function checkInteger(name: string, value: number, max: number): number {
+/** @throws {CacheError} E_ARGUMENT unless a whole number from 0 to `max`. */
+export function checkInteger(name: string, value: number, max: number): number {
   if (!Number.isSafeInteger(value) || value < 0 || value > max) {
     throw refused(name, `it is ${value}`, `a whole number from 0 to ${max}`);
   }

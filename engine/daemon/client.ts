@@ -23,6 +23,7 @@ import {
   checkSpan,
   checkUsedBytesMax,
 } from "./arguments.js";
+import { AdminClient } from "./client-admin.js";
 import { bypassOf, closedError, failureOf, reasonOf } from "./client-call.js";
 import type { CallOptions } from "./client-call.js";
 import { askForLease } from "./client-lease.js";
@@ -97,11 +98,12 @@ export async function connect(options: ConnectOptions): Promise<CacheClient> {
   return new Client(link, deadlineMs);
 }
 
-class Client implements CacheClient {
+class Client extends AdminClient implements CacheClient {
   readonly #link: Link;
   readonly #deadlineMs: number;
 
   constructor(link: Link, deadlineMs: number) {
+    super(link, deadlineMs);
     this.#link = link;
     this.#deadlineMs = deadlineMs;
   }

@@ -1,6 +1,8 @@
 /** What a client may ask for: one row an operation. Format of requests and replies: engine/PROTOCOL.md "Operations". */
+import assert from "node:assert/strict";
 import { FS_NAME_BYTES_MAX, NAME_BYTES_MAX, SLOT_BYTES } from "../../index/core/layout.js";
 import { CacheError } from "../../index/core/errors.js";
+import { ADMIN_OPERATIONS } from "./admin-operations.js";
 import { checkBlockPayload, checkInvalidate } from "./arguments.js";
 import { encodeEntries } from "./config-codec.js";
 import type { ConfigService } from "./config-service.js";
@@ -123,8 +125,7 @@ const stop: Operation = {
   run: (_request, { onStopRequest }) => Promise.resolve({ header: { status: "ok" }, onSent: onStopRequest }),
 };
 
-/** Every operation but hello, which belongs to the connection. */
-export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
+const ROWS: ReadonlyArray<readonly [string, Operation]> = [
   ["get", get],
   ["put", put],
   ["has", has],
@@ -140,7 +141,13 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ...HANDLE_OPERATIONS,
   ...LEASE_OPERATIONS,
   ...METADATA_OPERATIONS,
-]);
+  ...ADMIN_OPERATIONS,
+];
+
+/** Every operation but hello, which belongs to the connection. */
+export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(ROWS);
+
+assert.equal(OPERATIONS.size, ROWS.length, "no two operations have one name");
 
 function configOf(name: string, { config: service }: OperationServices): ConfigService {
   if (service === undefined) throw unknownOperation(name);

@@ -47,7 +47,8 @@ const SHAPE = {
   misses: "number",
   puts: "number",
   culled: "number",
-  notCulled: { inUse: "number" },
+  notCulled: { inUse: "number", pinned: "number" },
+  pins: { count: "number", bytes: "number", bytesMax: "number" },
   corrupt: "number",
   bypassed: {},
   start: { kind: "string", action: "string", ms: "number" },
@@ -68,7 +69,8 @@ export function decodeStatus(value: HeaderValue | undefined): CacheStatus {
   return status as unknown as CacheStatus; // checkShape has seen every field
 }
 
-function encodeMap(map: object): Header {
+/** Drops what a header cannot hold (undefined), keeps the rest. */
+export function encodeMap(map: object): Header {
   const header: Record<string, HeaderValue> = {};
   for (const [key, value] of Object.entries(map) as Array<[string, unknown]>) {
     if (value !== undefined) header[key] = encodeValue(value);

@@ -51,6 +51,11 @@ export class Origin {
     this.#nowNs = options.nowNs ?? (() => BigInt(Date.now()) * 1_000_000n);
   }
 
+  /** Origins with a name of their own. */
+  get named(): readonly { readonly name: Buffer; readonly path: Buffer }[] {
+    return this.#named;
+  }
+
   /**
    * Opens a regular file for reading.
    * @param path absolute, without links among its parents (see absolutePath).
@@ -100,6 +105,24 @@ export class Origin {
     } catch (error) {
       await descriptor.close();
       throw originError("open", path, error);
+    }
+  }
+
+  /**
+   * Volume and inode of a path, whether there is something under it or not.
+   * @param directory an existing one, without links among its parents, on the mount that counts.
+   * @throws {CacheError} E_IO when the origin refuses.
+   */
+  async namesOf(
+    path: Buffer,
+    directory: Buffer,
+  ): Promise<{ volume: Buffer; inode: Buffer; bypass?: SkipReason }> {
+    const descriptor = await openPath(directory, DIRECTORY_FLAGS, false);
+    if ("kind" in descriptor) throw originError("open", directory, { code: "ELOOP" });
+    try {
+      return this.#placeOf(path, this.#mounts.of(descriptor.number));
+    } finally {
+      await descriptor.close();
     }
   }
 

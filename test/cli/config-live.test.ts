@@ -52,7 +52,7 @@ test("get prints what stands: one alone bare, several with their names", async (
     const json = await daemon.run(["config", "get", "slots", "--json"]);
     assert.deepEqual(JSON.parse(json.stdout), { slots: "2048" });
     const all = await daemon.run(["config", "get"]);
-    assert.equal(all.stdout.trimEnd().split("\n").length, 17);
+    assert.equal(all.stdout.trimEnd().split("\n").length, 18);
     assert.match(all.stdout, new RegExp(`^dir = ${daemon.directory}$`, "m"));
     const unknown = await daemon.run(["config", "get", "slot"]);
     assert.equal(unknown.status, 64);

@@ -23,7 +23,7 @@ test("shows headroom, drive and shares, within 100 columns", async () => {
   const lines = await linesOf({
     headroom: { slots: 128, bytes: 32 * 1024 * 1024 },
     drive,
-    notCulled: { inUse: 1234 },
+    notCulled: { inUse: 1234, pinned: 0 },
     shares: [
       { fs: "afs", minBytes: GIB, maxBytes: 5 * GIB, usedBytes: 1.5 * GIB },
       { fs: "nfs", volume: "v".repeat(300), maxBytes: 1023 * GIB, usedBytes: 1023 * GIB },

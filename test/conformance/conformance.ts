@@ -3,6 +3,7 @@ import * as assert from "uvu/assert";
 import { suite } from "uvu";
 import { SLOT_BYTES } from "../../index/core/layout.js";
 import type { BlockCache } from "../../engine/api.js";
+import { adminTests } from "./admin.js";
 import { argumentTests, blockTests, nameTests } from "./blocks.js";
 import { handleTests, rangeTests } from "./files.js";
 import { directoryTests } from "./directories.js";
@@ -43,6 +44,7 @@ export function conformance(name: string, open: () => Promise<OpenedCache>): voi
   partTests(check);
   invalidationTests(check);
   leaseTests(check);
+  adminTests(check);
   wholeCacheTests(check);
   test.run();
 }
@@ -176,6 +178,12 @@ function wholeCacheTests(check: Check): void {
       () => cache.cull({ usedBytesMax: 0 }),
       () => cache.wipe(),
       () => cache.invalidate({ fs: "nfs" }),
+      () => cache.flush({ all: true }),
+      () => cache.list({ all: true }),
+      () => cache.explain(tagOf(0)),
+      () => cache.pin({ fs: "nfs", volume: "volume" }),
+      () => cache.unpin({ all: true }),
+      () => cache.pins(),
       () => volume.acquireCookie("file"),
       () => volume.invalidate(),
       () => volume.relinquish(),

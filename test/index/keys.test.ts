@@ -8,6 +8,8 @@ import {
   decodeVolumeKey,
   fsKey,
   fsRange,
+  inodeDigestRange,
+  inodePrefixRange,
   KEY_BYTES_MAX,
   KEY_INODE_BYTES_MAX,
   objectBlocksRange,
@@ -128,6 +130,21 @@ keys("malformed keys give E_INDEX_CORRUPT", () => {
     assert.throws(() => decodeBlockKey(block.subarray(0, length)), withCode("E_INDEX_CORRUPT"));
   }
   assert.throws(() => decodeBlockKey(Buffer.alloc(12, 255)), withCode("E_INDEX_CORRUPT"));
+});
+
+keys("a prefix's range holds the inodes that begin so, but for those beyond the key limit", () => {
+  fc.assert(
+    fc.property(bytes(3), bytes(5), (prefix, inode) => {
+      const begins = inode.subarray(0, prefix.length).equals(prefix);
+      assert.equal(isIn(inodePrefixRange(7, prefix), objectKey(7, inode)), begins);
+      assert.equal(isIn(inodePrefixRange(8, prefix), objectKey(7, inode)), false);
+      assert.equal(isIn(inodeDigestRange(7), objectKey(7, inode)), false);
+    }),
+  );
+  const long = Buffer.alloc(3000, 255);
+  assert.ok(isIn(inodeDigestRange(7), objectKey(7, long)));
+  assert.equal(isIn(inodePrefixRange(7, Buffer.of(255)), objectKey(7, long)), false);
+  assert.equal(isIn(inodeDigestRange(6), objectKey(7, long)), false);
 });
 
 keys.run();

@@ -6,6 +6,7 @@ import { suite } from "uvu";
 import { Environment } from "../../index/environment.js";
 import { encodeLedgerState } from "../../index/ledger-state.js";
 import type { StateMark } from "../../index/ledger-state.js";
+import { decodePin, encodePin } from "../../index/ledger-pins.js";
 import { Ledger } from "../../index/ledger.js";
 import { cacheId, siblingScript, withCode, withDirectory } from "./support.js";
 
@@ -56,6 +57,70 @@ ledger("that is there is opened as it is, whoever wants to make one", async () =
     const opened = await Ledger.open({ directory, create: { cacheId: Buffer.alloc(16) } });
     assert.deepEqual(opened.cacheId, cacheId);
     await opened.close();
+  });
+});
+
+const pinKey = Buffer.of(0, 0, 0, 0, 0, 0, 0, 1);
+const pin = {
+  id: 1,
+  fs: Buffer.from("nfs"),
+  volume: Buffer.of(0, 255),
+  scope: "tree",
+  name: Buffer.from("a/"),
+  epoch: 3,
+} as const;
+
+ledger("keeps pins in their order, and one of an older program gets their table", async () => {
+  await withDirectory(async (directory) => {
+    const old = Environment.open({
+      directory,
+      regime: "durable",
+      mapBytes: 1024 * 1024,
+      tables: ["state"] as const,
+    });
+    const mark = { ...clean, state: "clean" } as const;
+    const value = encodeLedgerState({ cacheId, epoch: 4, mark });
+    await old.commit([{ table: "state", key: Buffer.from("state"), value }]);
+    await old.close();
+    const opened = await Ledger.open({ directory });
+    assert.equal(opened.epoch, 4);
+    assert.deepEqual(opened.pins.all(), []);
+    const volume = { ...pin, id: 300, scope: "volume", name: Buffer.alloc(0) } as const;
+    await Promise.all([opened.pins.put(volume), opened.pins.put(pin), opened.raiseEpoch()]);
+    for (let id = 1000; id < 1300; id += 1) await opened.pins.put({ ...pin, id });
+    await opened.pins.remove(Array.from({ length: 300 }, (_, i) => 1000 + i));
+    await opened.pins.put({ ...pin, epoch: 5 });
+    await opened.close();
+    const again = await Ledger.open({ directory });
+    assert.deepEqual(again.pins.all(), [{ ...pin, epoch: 5 }, volume]);
+    assert.equal(again.epoch, 5);
+    await again.close();
+    assert.throws(() => again.pins, withCode("E_CLOSED"));
+  });
+});
+
+ledger("whose pins do not read back is refused, and what is new in a record stays", async () => {
+  const value = encodePin(pin);
+  const wrong = [
+    Buffer.alloc(0),
+    Buffer.of(9),
+    value.subarray(0, 5),
+    encodePin({ ...pin, extra: [1] }).fill(0xc1, 1),
+  ];
+  for (const bad of wrong) assert.throws(() => decodePin(pinKey, bad), withCode("E_INDEX_CORRUPT"));
+  assert.throws(() => decodePin(Buffer.of(1), value), withCode("E_INDEX_CORRUPT"));
+  const scope = Buffer.from(value);
+  scope[scope.indexOf(Buffer.of(0xc4, 2, 0, 255)) + 4] = 7;
+  assert.throws(() => decodePin(pinKey, scope), withCode("E_INDEX_CORRUPT"));
+  const later = { ...pin, extra: ["later"] };
+  assert.deepEqual(decodePin(pinKey, encodePin(later)), later);
+  await withDirectory(async (directory) => {
+    await (await Ledger.open({ directory, create: { cacheId } })).close();
+    const tables = ["state", "pins"] as const;
+    const written = Environment.open({ directory, regime: "durable", mapBytes: 1024 * 1024, tables });
+    await written.commit([{ table: "pins", key: pinKey, value: Buffer.of(9) }]);
+    await written.close();
+    await assert.rejects(Ledger.open({ directory }), withCode("E_LEDGER_CORRUPT"));
   });
 });
 

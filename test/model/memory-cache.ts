@@ -22,6 +22,7 @@ import {
   checkSpan,
   checkUsedBytesMax,
 } from "../../engine/daemon/arguments.js";
+import { MemoryAdmin } from "./memory-admin.js";
 import type { LeaseOptions, LeaseResult } from "../../engine/lease-api.js";
 import { MemoryBlock, invalidateIn } from "./memory-blocks.js";
 import { MemoryCounts } from "./memory-counts.js";
@@ -34,7 +35,7 @@ export interface MemoryCacheOptions {
   readonly before?: (operation: string) => Promise<void> | void;
 }
 
-export class MemoryCache implements BlockCache {
+export class MemoryCache extends MemoryAdmin implements BlockCache {
   readonly #options: MemoryCacheOptions;
   #life: Life = new Map();
   #epoch = 1;
@@ -44,6 +45,7 @@ export class MemoryCache implements BlockCache {
   #culled = 0;
 
   constructor(options: MemoryCacheOptions = {}) {
+    super();
     this.#options = options;
   }
 
@@ -158,6 +160,8 @@ export class MemoryCache implements BlockCache {
       slots: { total: used, used, free: 0, quarantined: 0, unknown: 0 },
       leases: this.leases.counts,
       culled: this.#culled,
+      notCulled: { inUse: 0, pinned: 0 },
+      pins: { count: this.pinCount, bytes: 0, bytesMax: 2 ** 49 },
       ...this.#counts.status(this.#files().length, this.#life.size),
     };
   }
@@ -168,7 +172,7 @@ export class MemoryCache implements BlockCache {
     const keep = Math.floor(checkUsedBytesMax(options.usedBytesMax) / SLOT_BYTES);
     let left = this.#files().reduce((sum, file) => sum + file.blocks.size, 0);
     const before = left;
-    for (const { blocks } of this.#files()) {
+    for (const { blocks } of this.unpinnedFiles()) {
       for (const block of blocks.keys()) {
         if (left <= keep) break;
         blocks.delete(block);
@@ -185,6 +189,7 @@ export class MemoryCache implements BlockCache {
     this.#life = new Map();
     this.#epoch += 1;
     this.leases.endAll();
+    this.noteWipe();
   }
 
   async close(): Promise<void> {

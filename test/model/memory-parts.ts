@@ -6,6 +6,22 @@ import type { ByteRange } from "../../engine/api.js";
 
 const BLOCK_BYTES = BigInt(SLOT_BYTES);
 
+export interface VolumeModel {
+  coherency: Buffer;
+  revision: number;
+  readonly files: Map<string, FileModel>;
+}
+
+export interface FileModel {
+  coherency: Buffer;
+  revision: number;
+  sizeBytes: bigint;
+  readonly blocks: Map<number, Buffer>;
+}
+
+/** All content between two wipes. */
+export type Life = Map<string, VolumeModel>;
+
 /** The parts of a range by block: where in the range, which block, where in the block, how long. */
 export function* piecesOf(offsetBytes: bigint, lengthBytes: number) {
   for (let at = 0; at < lengthBytes;) {

@@ -4,6 +4,7 @@ import { PAGE_BYTES, SLOT_PAGES } from "../../../index/core/layout.js";
 import { Drive } from "../../../engine/cull/drive.js";
 import { FreeLists } from "../../../engine/cull/free-lists.js";
 import { SlotLinks } from "../../../engine/cull/linked-slots.js";
+import { PinSet } from "../../../engine/cull/pin-set.js";
 import { LruPolicy } from "../../../engine/cull/policy.js";
 import { Ranking } from "../../../engine/cull/ranking.js";
 import { Room } from "../../../engine/cull/room.js";
@@ -50,6 +51,7 @@ async function withRoom(
       table,
       free: new FreeLists(links),
       ranking: new Ranking(table, () => new LruPolicy(links)),
+      pins: new PinSet(),
       now,
       files,
       writeBack: new WriteBack({ files, now, onError: () => {} }),
@@ -73,7 +75,8 @@ async function withRoom(
 }
 
 function ownerOf(id: number) {
-  return { id, volume: { id: 1, fs: Buffer.from("test"), volume: Buffer.from("volume") } };
+  const volume = { id: 1, fs: Buffer.from("test"), volume: Buffer.from("volume") };
+  return { id, volume, inode: Buffer.from("file"), pinsVersion: -1, pinned: false };
 }
 
 function granted(answer: Reservation | string): Reservation {
