@@ -190,6 +190,7 @@ export class Session {
   /** Blocks count in the shares that the limits name. */
   #regroup(): void {
     const { index, ranking } = this.blocks.life;
+    if (ranking.shares.count === 1 && this.#limits.shares.length === 0) return;
     const shares = new Shares(this.#limits.shares, () => this.#limits.capacityBytes);
     const byVolume = new Map<number, number>();
     if (shares.count > 1) {

@@ -21,7 +21,8 @@ import { CHECKSUM_CRC32 } from "../../index/entry.js";
 import { seeded } from "./rounds.js";
 
 export const BLOCKS_A_FILE = 100;
-const FILES_A_VOLUME = 1000;
+/** So that a million blocks are one volume. */
+const FILES_A_VOLUME = 10_000;
 const QUEUE_MAX = 2048;
 /** The index of a cache full of one-page blocks needs more of the capacity than its usual share of 1/32. */
 const CAPACITY_BYTES_A_SLOT = 16 * 1024;
