@@ -2,7 +2,8 @@
 import type { Command } from "commander";
 import type { OwnedCache } from "../../engine/cache.js";
 import { openCache } from "../../engine/cache.js";
-import { type MetricsAddress, parseMetricsAddress, startMetrics } from "../../engine/daemon/metrics.js";
+import { type MetricsAddress, parseMetricsAddress } from "../../engine/daemon/metrics-address.js";
+import type { Metrics, MetricsOptions } from "../../engine/daemon/metrics.js";
 import { startServer } from "../../engine/daemon/server.js";
 import { messageOf } from "../../index/core/errors.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
@@ -105,7 +106,7 @@ async function serveUntilStopped(cache: OwnedCache, start: Start): Promise<void>
     config,
   });
   try {
-    const listener = metrics && (await startMetrics({ cache, server, address: metrics, log }));
+    const listener = metrics && (await listenForMetrics({ cache, server, address: metrics, log }));
     try {
       await untilStopped(cache, config, start);
       listener?.stopping();
@@ -116,6 +117,12 @@ async function serveUntilStopped(cache: OwnedCache, start: Start): Promise<void>
   } finally {
     await server.close({ drainMs: DRAIN_MS });
   }
+}
+
+/** Loaded here, because every command would be 30 ms later with it. */
+async function listenForMetrics(options: MetricsOptions): Promise<Metrics> {
+  const { startMetrics } = await import("../../engine/daemon/metrics.js");
+  return startMetrics(options);
 }
 
 async function untilStopped(cache: OwnedCache, config: LiveConfig, start: Start): Promise<void> {
