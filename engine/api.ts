@@ -90,7 +90,7 @@ export interface FileReadResult {
 }
 
 export interface FileWriteResult {
-  /** What was stored, ascending. The rest was not, and a read will report it missing. */
+  /** What was stored, ascending. The rest was not; what was cached there before still is. */
   readonly stored: readonly ByteRange[];
   /** Set when trouble rather than the shape of the range kept something from being stored. */
   readonly bypass?: BypassReason;
@@ -225,6 +225,8 @@ export interface CacheStatus extends StatusCounts {
   /** Hexadecimal; the same for as long as the ledger lives. */
   readonly cacheId: string;
   readonly epoch: number;
+  /** Another number after every invalidation and wipe: while it is the same, what was valid is. */
+  readonly invalidation: number;
   readonly policy: string;
   readonly directory: string;
   readonly capacityBytes: number;
@@ -279,7 +281,7 @@ export interface BlockCache extends AdminCalls, LeasingCache {
    * @throws {CacheError} E_ARGUMENT, E_CLOSED.
    */
   put(tag: Tag, bytes: Uint8Array): Promise<PutResult>;
-  /** Whether a get would hit, as far as the index knows; recency is left alone. @throws {CacheError} E_ARGUMENT, E_CLOSED. */
+  /** Whether a get of the whole block would hit, as far as the index knows; recency is left alone. @throws {CacheError} E_ARGUMENT, E_CLOSED. */
   has(tag: Tag): Promise<boolean>;
   /** Drops a block; true if it was there. Resolves after its commit. @throws {CacheError} E_ARGUMENT, E_CLOSED, and E_TIMEOUT or E_UNAVAILABLE from a client. */
   remove(tag: Tag): Promise<boolean>;

@@ -20,6 +20,8 @@ export type ChangeAnswer = { readonly kind: "done"; readonly stored?: Span } | B
 
 const NOTHING: ChangeAnswer = { kind: "done" };
 const VERSIONS = 0x1_0000;
+/** A block that is culled again and again while a part of it is written: there is no room for it. */
+const TRIES_MAX = 4;
 
 /** Bytes that go over what is there. */
 interface Overlay {
@@ -54,14 +56,17 @@ export class BlockChanger {
   write(object: ObjectState, block: number, overlay: Overlay, endBytes: number): Promise<ChangeAnswer> {
     return this.#writer.filling(object, block, async (sequence, earlier) => {
       if (earlier.length > 0) await Promise.all(earlier);
-      // A second time if what was there turns out to be damaged: then on nothing.
-      for (;;) {
+      // Again if what was there turns out to be damaged, or was culled meanwhile: then on what is left.
+      for (let tries = 1; ; tries += 1) {
         const old = this.#old(object, block);
         const zeros = overlay.bytes === undefined;
         const plan = planWrite(old, overlay.span, { endBytes, zeros });
         if (plan === undefined) return NOTHING;
         const answer = await this.#apply({ object, block, sequence, old, plan, overlay });
-        if (answer === "damaged") continue;
+        if (answer === "changed") {
+          if (tries < TRIES_MAX) continue;
+          return this.#parts.counters.bypass("no-space");
+        }
         return answer.kind === "done" && plan.stored !== undefined
           ? { ...answer, stored: plan.stored }
           : answer;
@@ -91,7 +96,7 @@ export class BlockChanger {
     const answer = await this.#writer.filling(object, block, (sequence) =>
       this.#apply({ object, block, sequence, old, plan }),
     );
-    if (answer === "damaged" || answer.kind === "done") return;
+    if (answer === "changed" || answer.kind === "done") return;
     if (this.#blocks.stands(object, block, old)) this.#blocks.drop(object.id, block, old);
     await this.#blocks.life.index.committed();
   }
@@ -102,7 +107,7 @@ export class BlockChanger {
     return this.#parts.table.isTenant(entry.slot, object.id, block) ? entry : undefined;
   }
 
-  async #apply(change: Change): Promise<ChangeAnswer | "damaged"> {
+  async #apply(change: Change): Promise<ChangeAnswer | "changed"> {
     const { old, plan } = change;
     if (isNone(plan.present)) return this.#applyWithoutSlot(change);
     const beside = old !== undefined && old.slot !== NO_SLOT && !plan.fresh;
@@ -128,14 +133,14 @@ export class BlockChanger {
   }
 
   /** Copies what is kept, and what is new over it, to a fresh slot. */
-  async #applyFresh(change: Change): Promise<ChangeAnswer | "damaged"> {
+  async #applyFresh(change: Change): Promise<ChangeAnswer | "changed"> {
     const { object, block, old, plan, sequence } = change;
     const bytes = Buffer.alloc(Math.min(startOf(endOf(plan.present)), plan.validBytes));
-    if (!(await this.#fill(change, plan.kept, bytes, 0))) return "damaged";
+    if (!(await this.#fill(change, plan.kept, bytes, 0))) return "changed";
     const slot = await this.#writer.place(object, bytes);
     if (typeof slot === "string") return this.#parts.counters.bypass(slot);
     const gone = old !== undefined && !this.#isSame(object, block, old);
-    const verdict = gone ? this.#parts.counters.bypass("stale") : this.#verdict(change);
+    const verdict = this.#verdict(change) ?? (gone ? "changed" : undefined);
     if (verdict !== undefined) {
       this.#blocks.life.room.giveBack(slot);
       return verdict;
@@ -151,7 +156,7 @@ export class BlockChanger {
   }
 
   /** Writes new pages into the slot that the block has; its other pages stay as they are. */
-  async #applyBeside(change: Change, old: Entry): Promise<ChangeAnswer | "damaged"> {
+  async #applyBeside(change: Change, old: Entry): Promise<ChangeAnswer | "changed"> {
     const { object, block, plan } = change;
     const added = without(plan.present, presentOf(old));
     const sums = old.sums.slice();
@@ -162,7 +167,7 @@ export class BlockChanger {
       const bytes = Buffer.alloc(Math.min(end * GROUP_BYTES, plan.validBytes) - atBytes);
       let groups: Pages = groupPages(first);
       for (let group = first; group < end; group += 1) groups = union(groups, groupPages(group));
-      if (!(await this.#fill(change, common(presentOf(old), groups), bytes, atBytes))) return "damaged";
+      if (!(await this.#fill(change, common(presentOf(old), groups), bytes, atBytes))) return "changed";
       const trouble = await this.#writeBeside(change, old, added, { bytes, atBytes });
       if (trouble !== undefined) return trouble;
       const { checksummer } = this.#parts;
@@ -171,9 +176,9 @@ export class BlockChanger {
         sums[group] = checksummer.groupSum(seed, group, plan.present, plan.validBytes, bytes, atBytes);
       }
     }
-    if (!this.#isSame(object, block, old)) return this.#parts.counters.bypass("stale");
     const verdict = this.#verdict(change);
     if (verdict !== undefined) return verdict;
+    if (!this.#isSame(object, block, old)) return "changed";
     this.#blocks.life.index.putEntry(object.id, block, {
       ...this.#entryOf(change, old.slot, sums),
       version: (old.version + 1) % VERSIONS,

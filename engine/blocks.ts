@@ -25,6 +25,7 @@ import type { HotSlots } from "./slots/hot.js";
 import type { SlotFiles } from "./slots/slot-files.js";
 import type { SlotTable } from "./slots/slot-table.js";
 import type { WriteBack } from "./slots/write-back.js";
+import { isAvailable } from "./presence.js";
 import type { Span } from "./span.js";
 
 /** One life of the index: what ends with a wipe. */
@@ -179,6 +180,14 @@ export class Blocks {
     if (!object.recorded) return undefined;
     const entry = this.entryOf(object.id, block);
     return entry === undefined || entry.sequence < object.stampOf(block) ? undefined : entry;
+  }
+
+  /** Whether all of a block is here, as far as the index knows. */
+  isWhole(object: ObjectState, block: number): boolean {
+    const entry = this.current(object, block);
+    if (entry === undefined) return false;
+    const { validBytes } = entry;
+    return isAvailable(entry, { offsetBytes: 0, lengthBytes: validBytes }, validBytes);
   }
 
   /** Whether this very entry is still the block's. */

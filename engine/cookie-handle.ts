@@ -173,7 +173,7 @@ export class LocalCookie implements CookieHandle {
     }
     if (options.retire === true) {
       this.#parts.counters.retired += 1;
-      this.#state.stamp = this.#parts.takeSequence();
+      this.#state.stamp = this.#parts.takeStamp();
       this.#life.leases.invalidated();
       if (this.#state.recorded)
         this.#life.objects.removeRecord({ volumeId: this.#state.volume.id, inode: this.#state.inode });
@@ -222,7 +222,7 @@ export class LocalCookie implements CookieHandle {
   }
 
   #raiseStamp(): void {
-    this.#state.stamp = this.#parts.takeSequence();
+    this.#state.stamp = this.#parts.takeStamp();
     this.#life.leases.invalidated();
     if (!this.#state.recorded) return; // nothing of it is stored
     this.#life.objects.record(this.#state);

@@ -10,7 +10,8 @@ import type { ObjectState } from "./object-states.js";
 export interface ContentParts {
   readonly blocks: Blocks;
   readonly housekeeper: Housekeeper;
-  readonly takeSequence: () => number;
+  /** The next number of the sequence that generations and stamps share, for an invalidation. */
+  readonly takeStamp: () => number;
 }
 
 /** Reads what is here. Bytes of one moment: if the file is invalidated meanwhile, nothing of it is returned. */
@@ -104,6 +105,7 @@ export async function forgetRange(
   // Past the end of the file there is nothing to spare.
   const endWhole = endBytes >= state.sizeBytes ? BLOCK_NUMBERS_MAX : Number(endBytes / BLOCK_BYTES);
   if (firstWhole < endWhole) stampBlocks(parts, state, firstWhole, endWhole);
+  else parts.takeStamp();
   const edges = new Set<number>();
   if (firstTouched < firstWhole) edges.add(firstTouched);
   if (endWhole >= firstWhole && BigInt(endWhole) * BLOCK_BYTES < endBytes) edges.add(endWhole);
@@ -130,7 +132,7 @@ export async function cutContent(parts: ContentParts, state: ObjectState, sizeBy
 }
 
 function stampBlocks(parts: ContentParts, state: ObjectState, firstBlock: number, endBlock: number): void {
-  const stamp = parts.takeSequence();
+  const stamp = parts.takeStamp();
   const range = { firstBlock, endBlock, stamp };
   state.stampRange(range);
   if (state.recorded) parts.housekeeper.reclaimRange(state, range);

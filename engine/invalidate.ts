@@ -12,20 +12,20 @@ export async function invalidate(parts: ContentParts, target: InvalidateTarget):
   const { fs, volume, inode, range } = target;
   if (volume === undefined) {
     const system = objects.system(checkFsName(fs));
-    system.stamp = parts.takeSequence();
+    system.stamp = parts.takeStamp();
     objects.recordSystem(system);
     parts.housekeeper.reclaimSystem(system.fs, system.stamp);
   } else if (inode === undefined) {
     const state = objects.findVolume(fs, volume);
     if (state === undefined) return;
-    state.stamp = parts.takeSequence();
+    state.stamp = parts.takeStamp();
     if (state.recorded) objects.recordVolume(state);
     parts.housekeeper.reclaimVolume(state.id, state.stamp);
   } else {
     const state = objects.find(fs, volume, inode);
     if (state === undefined) return;
     if (range === undefined) {
-      state.stamp = parts.takeSequence();
+      state.stamp = parts.takeStamp();
       parts.housekeeper.reclaimObject(state.id, state.stamp);
     } else await forgetRange(parts, state, range);
     if (state.recorded) objects.record(state);

@@ -129,7 +129,7 @@ export class LocalCache implements OwnedCache {
     const block = checkBlock(tag.block);
     if (refused !== undefined) return false;
     const object = this.#session.blocks.life.objects.find(tag.fs, tag.volume, tag.inode);
-    return object !== undefined && this.#session.blocks.current(object, block) !== undefined;
+    return object !== undefined && this.#session.blocks.isWhole(object, block);
   }
 
   remove(tag: Tag): Promise<boolean> {
@@ -143,15 +143,18 @@ export class LocalCache implements OwnedCache {
   }
 
   invalidate(target: InvalidateTarget): Promise<void> {
-    const { blocks, housekeeper, takeSequence } = this.#session;
-    return this.#betweenWipes(() => invalidate({ blocks, housekeeper, takeSequence }, target));
+    const { blocks, housekeeper, sequence } = this.#session;
+    return this.#betweenWipes(() =>
+      invalidate({ blocks, housekeeper, takeStamp: sequence.takeStamp }, target),
+    );
   }
 
   acquireVolume(fs: NameBytes, volume: NameBytes, options: AcquireVolumeOptions = {}): Promise<VolumeHandle> {
     const parts = {
       blocks: this.#session.blocks,
       housekeeper: this.#session.housekeeper,
-      takeSequence: this.#session.takeSequence,
+      takeSequence: this.#session.sequence.take,
+      takeStamp: this.#session.sequence.takeStamp,
       indexFull: () => this.#session.gauge.full(),
       noteRecord: (bytes: number) => this.#session.gauge.noteRecord(bytes),
       ...this.#session.metadataParts,
@@ -258,6 +261,7 @@ export class LocalCache implements OwnedCache {
       cacheId: state.cacheId,
       directory: state.paths.directory,
       life: this.#session.blocks.life,
+      invalidation: this.#session.sequence.lastStamp,
       limits: this.#session.limits,
       drive: this.#session.drive.status(),
       health: this.#session.health.status(),

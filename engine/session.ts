@@ -29,6 +29,7 @@ import { Objects } from "./objects.js";
 import { Checksummer } from "./slots/checksums.js";
 import { HotSlots } from "./slots/hot.js";
 import type { SlotIo } from "./slots/io.js";
+import { Sequence } from "./sequence.js";
 import { probeDrive } from "./slots/probe.js";
 import { SlotFiles } from "./slots/slot-files.js";
 import type { HandleParts } from "./volume-handle.js";
@@ -67,7 +68,7 @@ export class Session {
   readonly drive: Drive;
   readonly health: DriveHealth;
   #discovery: Discovery;
-  #nextSequence: number;
+  readonly sequence: Sequence;
   #removing: Promise<void>;
 
   constructor(options: SessionOptions) {
@@ -76,7 +77,7 @@ export class Session {
     this.#limits = limits;
     this.table = state.table;
     this.latencies = new Latencies(now);
-    this.#nextSequence = state.nextSequence;
+    this.sequence = new Sequence(state.nextSequence);
     this.#pins = new PinSet(state.ledger.pins.all());
     this.#files = new SlotFiles({
       root: state.paths.slots,
@@ -94,7 +95,6 @@ export class Session {
       now,
       onTrouble: this.#onTrouble,
     });
-    const { takeSequence } = this;
     const indexFull = () => this.gauge.full();
     const checksummer = new Checksummer(state.cacheId);
     const hot = new HotSlots({ now });
@@ -111,7 +111,7 @@ export class Session {
         checksummer,
         log,
         now,
-        takeSequence,
+        takeSequence: this.sequence.take,
         indexFull,
         noteRecord: (bytes) => this.gauge.noteRecord(bytes),
       },
@@ -232,13 +232,6 @@ export class Session {
     });
   };
 
-  /** The next number of the one sequence that generations and stamps share. */
-  readonly takeSequence = (): number => {
-    const sequence = this.#nextSequence;
-    this.#nextSequence = sequence + 1;
-    return sequence;
-  };
-
   /**
    * Goes on with an empty index in a new epoch, which is raised durably before any slot is written in it; slot files are
    * kept for new tenants. If that can't be done, the cache goes on as it was.
@@ -247,6 +240,7 @@ export class Session {
     const { state, log } = this.options;
     const old = this.blocks.life;
     const epoch = state.ledger.epoch + 1;
+    this.sequence.takeStamp();
     try {
       if (!(await this.#quiesce())) throw new CacheError("E_IO", "the drive does not answer");
       await this.#removing; // it would take the new index for an old one
@@ -387,7 +381,7 @@ export class Session {
       table: this.table,
       files: this.#files,
       writeBack: this.#writeBack,
-      nextSequence: this.#nextSequence,
+      nextSequence: this.sequence.next,
     });
   }
 }

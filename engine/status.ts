@@ -15,6 +15,7 @@ export interface StatusParts {
   readonly cacheId: Buffer;
   readonly directory: string;
   readonly life: Life;
+  readonly invalidation: number;
   readonly limits: Limits;
   readonly drive: DriveStatus;
   readonly health: HealthStatus;
@@ -38,6 +39,7 @@ export function statusOf(parts: StatusParts): CacheStatus {
     uptimeSeconds: Math.floor(parts.uptimeMs / 1000),
     cacheId: parts.cacheId.toString("hex"),
     epoch: life.epoch,
+    invalidation: parts.invalidation,
     policy: life.ranking.name,
     directory: parts.directory,
     capacityBytes: limits.capacityBytes,

@@ -21,6 +21,7 @@ export interface HandleParts {
   readonly housekeeper: Housekeeper;
   readonly counters: Counters;
   readonly takeSequence: () => number;
+  readonly takeStamp: () => number;
   /** As in BlockParts. */
   readonly indexFull: () => boolean;
   readonly noteRecord: (bytes: number) => void;
@@ -141,7 +142,7 @@ export class LocalVolume implements VolumeHandle {
   }
 
   #raiseStamp(): void {
-    this.#state.stamp = this.#parts.takeSequence();
+    this.#state.stamp = this.#parts.takeStamp();
     this.#life.leases.invalidated();
     if (!this.#state.recorded) return; // nothing of it is stored
     this.#life.objects.recordVolume(this.#state);

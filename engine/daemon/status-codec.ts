@@ -13,6 +13,7 @@ const SHAPE = {
   uptimeSeconds: "number",
   cacheId: "string",
   epoch: "number",
+  invalidation: "number",
   policy: "string",
   directory: "string",
   capacityBytes: "number",

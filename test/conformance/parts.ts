@@ -219,6 +219,37 @@ export function invalidationTests(check: Check): void {
     assert.equal(await left(), [true, true, true, true]);
   });
 
+  check("another number is told after every invalidation and wipe, and after nothing else", async (cache) => {
+    const volume = await cache.acquireVolume("nfs", "volume");
+    const cookie = await volume.acquireCookie("file", { sizeBytes: BigInt(FILE) });
+    const number = async (): Promise<number> => (await cache.status()).invalidation;
+    await write(cookie, 0, FILE);
+    const same = await number();
+    await cookie.read(0n, FILE);
+    await cache.put(tagOf(9), CONTENT.subarray(0, 10));
+    await cache.remove(tagOf(9));
+    await cookie.zero(0n, PAGE_BYTES);
+    await cookie.resize(BigInt(FILE + 5));
+    assert.is(await number(), same);
+    const changes: ReadonlyArray<() => Promise<void>> = [
+      () => cookie.invalidateRange(0n, 1n),
+      () => cookie.invalidateRange(0n, BLOCK),
+      () => cookie.resize(10n),
+      () => cookie.invalidate(),
+      () => volume.invalidate(),
+      () => cache.invalidate({ fs: "nfs", volume: "volume", inode: "file" }),
+      () => cache.invalidate({ fs: "nfs", volume: "volume" }),
+      () => cache.invalidate({ fs: "nfs" }),
+      () => cache.wipe(),
+    ];
+    for (let before = same, place = 0; place < changes.length; place += 1) {
+      await changes[place]?.();
+      const now = await number();
+      assert.is.not(now, before, `change ${place}`);
+      before = now;
+    }
+  });
+
   check("handles go on after an invalidation by name", async (cache) => {
     const cookie = await fileOf(cache, 100);
     await write(cookie, 0, 100);

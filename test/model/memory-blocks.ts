@@ -14,6 +14,10 @@ export class MemoryBlock {
   /** Something was written to it: a block of known zeros takes no slot. */
   isStored = false;
 
+  get isWhole(): boolean {
+    return this.known.size === Math.ceil(this.validBytes / PAGE_BYTES);
+  }
+
   static whole(bytes: Uint8Array): MemoryBlock {
     const block = new MemoryBlock();
     block.bytes.set(bytes);

@@ -39,6 +39,7 @@ export class MemoryCache extends MemoryAdmin implements BlockCache {
   readonly #options: MemoryCacheOptions;
   #life: Life = new Map();
   #epoch = 1;
+  #invalidations = 0;
   #closed = false;
   leases = memoryLeases();
   readonly #counts = new MemoryCounts();
@@ -117,7 +118,7 @@ export class MemoryCache extends MemoryAdmin implements BlockCache {
 
   async has(tag: Tag): Promise<boolean> {
     await this.enter("has");
-    return this.#file(tag)?.blocks.has(checkBlock(tag.block)) ?? false;
+    return this.#file(tag)?.blocks.get(checkBlock(tag.block))?.isWhole ?? false;
   }
 
   async remove(tag: Tag): Promise<boolean> {
@@ -155,6 +156,7 @@ export class MemoryCache extends MemoryAdmin implements BlockCache {
     return {
       ...FIXED_STATUS,
       epoch: this.#epoch,
+      invalidation: this.#invalidations,
       usedBytes: used * SLOT_BYTES,
       validBytes: blocks.reduce((sum, block) => sum + block.validBytes, 0),
       slots: { total: used, used, free: 0, quarantined: 0, unknown: 0 },
@@ -188,6 +190,7 @@ export class MemoryCache extends MemoryAdmin implements BlockCache {
     await this.enter("wipe");
     this.#life = new Map();
     this.#epoch += 1;
+    this.#invalidations += 1;
     this.leases.endAll();
     this.noteWipe();
   }
@@ -199,6 +202,7 @@ export class MemoryCache extends MemoryAdmin implements BlockCache {
 
   /** What is stored of these files is gone, and what is being fetched comes too late. */
   forget(...files: readonly FileModel[]): void {
+    this.#invalidations += 1;
     for (const file of files) {
       file.blocks.clear();
       file.metadata.clear();

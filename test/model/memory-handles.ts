@@ -186,6 +186,7 @@ class MemoryCookie implements CookieHandle {
     await this.#volume.cache.enter("resize");
     checkFileSize(sizeBytes);
     if (this.#stale) throw new CacheError("E_STALE", "Cannot resize the file: it is of another version");
+    if (sizeBytes < this.#file.sizeBytes) this.#volume.cache.forget();
     resizeFile(this.#file, sizeBytes);
   }
 
@@ -194,6 +195,7 @@ class MemoryCookie implements CookieHandle {
     await this.#volume.cache.enter("invalidateRange");
     checkFileRange(offsetBytes, lengthBytes);
     forgetRange(this.#file, offsetBytes, lengthBytes);
+    this.#volume.cache.forget();
   }
 
   async invalidate(options?: AcquireCookieOptions): Promise<void> {
