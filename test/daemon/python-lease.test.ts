@@ -100,7 +100,10 @@ async function waitForPython(
     const ask = () =>
       client.getOrLease({ fs: "nfs", volume: "vol", inode: "file", block: 0 }, { waitMs: RUN_MS_MAX });
     try {
-      output = await python(socketPath, LEASE_HEAD + program, { onLine: () => (waiting = ask()), ending });
+      const onLine = (): void => {
+        waiting = ask();
+      };
+      output = await python(socketPath, LEASE_HEAD + program, { onLine, ending });
       assert.ok(waiting !== undefined, "the program never held the lease");
       await waiting;
     } finally {
