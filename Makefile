@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test build lint fmt cover bench clean
+.PHONY: help run test build lint fmt cover bench torture clean
 
 NPX := npx --no-install
 
@@ -33,6 +33,9 @@ cover: node_modules/.installed ## line coverage of engine/ and index/, at least 
 
 bench: build ## measure against raw file operations, under a minute
 	@node dist/test/bench/run.js
+
+torture: build ## random changes of files for TORTURE_SECONDS (default 600); TORTURE_SEED repeats one round
+	@node --enable-source-maps dist/test/torture/run.js
 
 clean: ## remove what was built; the cache in .tagcache/ stays
 	rm -rf dist coverage node_modules/.installed

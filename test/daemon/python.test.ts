@@ -1,58 +1,10 @@
 /** The client in Python's standard library, fixtures/client.py, against a daemon of its own process. */
-import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { type Server, type Socket, createServer } from "node:net";
-import { join, resolve } from "node:path";
-import { suite } from "uvu";
-import { type Daemon, withDaemon, withDirectory } from "../cli/run-cli.js";
+import { join } from "node:path";
+import { withDaemon, withDirectory } from "../cli/run-cli.js";
+import { python, pythonSuite, withPython } from "./run-python.js";
 
-const PYTHON = "python3";
-const RUN_MS_MAX = 30_000;
-const FIXTURES = resolve("fixtures");
-const HEAD = `
-import sys, time
-sys.dont_write_bytecode = True
-sys.path.insert(0, ${JSON.stringify(FIXTURES)})
-from client import Client, Tag, Range, Answer, Refused, Unavailable
-path = sys.argv[1]
-def refused(code, body):
-    try:
-        body()
-    except Refused as error:
-        assert error.code == code, error
-    else:
-        assert False, f"want {code}"
-`;
-
-const installed = spawnSync(PYTHON, ["-c", "import sys; sys.exit(sys.version_info < (3, 8))"]).status === 0;
-const test = suite("a client in Python");
-
-/** Without Python 3.8 or later the tests are counted as skipped. */
-function check(behaviour: string, body: () => Promise<void>): void {
-  if (installed) test(behaviour, body);
-  else test.skip(behaviour, body);
-}
-
-/** Runs a program that fails with a traceback if anything is not as it should be. */
-async function python(socketPath: string, program: string): Promise<string> {
-  const child = spawn(PYTHON, ["-c", HEAD + program, socketPath], { stdio: ["ignore", "pipe", "pipe"] });
-  const timer = setTimeout(() => child.kill("SIGKILL"), RUN_MS_MAX);
-  let output = "";
-  let trouble = "";
-  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (trouble += chunk.toString()));
-  const [status] = (await once(child, "close")) as [number | null];
-  clearTimeout(timer);
-  assert.equal(trouble, "");
-  assert.equal(status, 0);
-  return output;
-}
-
-function withPython(program: string): () => Promise<void> {
-  return () =>
-    withDaemon(async (daemon: Daemon) => void (await python(join(daemon.directory, "sock"), program)));
-}
+const { check, run } = pythonSuite("a client in Python");
 
 check(
   "says hello, and is told who the cache is",
@@ -238,6 +190,50 @@ check("takes no garbage for a reply", async () => {
   }
 });
 
+check(
+  "writes parts of blocks, notes zeros, resizes and invalidates",
+  withPython(`
+with Client(path) as cache:
+    volume = cache.acquire_volume(b"nfs", b"vol")
+    file = volume.acquire_cookie(b"file", size=3 * 262144)
+    data = bytes(i % 253 + 1 for i in range(12288))
+    # Whole pages of it; what is left out at the ends is told.
+    assert file.write(5000, data) == ([Range(8192, 8192)], None)
+    got = file.read(4096, 16384)
+    assert got.missing == [Range(4096, 4096), Range(16384, 4096)]
+    assert got.data == bytes(4096) + data[3192:11384] + bytes(4096)
+    # A page that is there can be written in part.
+    assert file.write(10000, b"xyz").stored == [Range(10000, 3)]
+    assert file.read(9999, 5).data == data[4999:5000] + b"xyz" + data[5003:5004]
+    assert file.zero(262144, 262144) == ([Range(262144, 262144)], None)
+    assert file.read(262140, 8) == (bytes(8), [Range(262140, 4)], None)
+    assert file.zero(8193, 4).stored == [Range(8193, 4)]
+    assert file.read(8192, 6).data == data[3192:3193] + bytes(4) + data[3197:3198]
+    # The file ends in the middle of a page.
+    file.resize(300001)
+    assert file.size == 300001
+    assert file.read(300000, 10) == (bytes(1), [], None)
+    file.resize(400000)
+    assert file.size == 400000 and file.read(300001, 4).missing == [Range(300001, 4)]
+    file.write(262144, bytes(8192))
+    file.invalidate_range(262145, 1)
+    assert file.read(262144, 8192).missing == [Range(262144, 4096)]
+    cache.invalidate(b"nfs", b"vol", b"file", 8192, 1)
+    assert file.read(8192, 8192).missing == [Range(8192, 4096)]
+    for names in (b"nfs", b"vol", b"file"), (b"nfs", b"vol"), (b"nfs",):
+        file.write(0, bytes(4096))
+        assert file.read(0, 4096).missing == []
+        cache.invalidate(*names)
+        assert file.read(0, 4096).missing == [Range(0, 4096)]
+    refused("E_ARGUMENT", lambda: file.zero(0, 2**30 + 1))
+    refused("E_ARGUMENT", lambda: file.resize(2**63))
+    refused("E_ARGUMENT", lambda: file.invalidate_range(2**63 - 1, 1))
+    refused("E_ARGUMENT", lambda: cache.invalidate(b"nfs", inode=b"file"))
+    refused("E_ARGUMENT", lambda: cache.invalidate(b"nfs", b"vol", offset=0, length=1))
+    refused("E_ARGUMENT", lambda: cache.invalidate(b"nfs", b"vol", b"file", offset=0))
+`),
+);
+
 /** A server that speaks no protocol of ours. */
 async function withSilentServer(
   onSocket: (socket: Socket) => unknown,
@@ -261,4 +257,4 @@ async function withSilentServer(
   });
 }
 
-test.run();
+run();
