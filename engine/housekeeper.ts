@@ -104,9 +104,19 @@ export class Housekeeper {
     const { objects } = this.#blocks.life;
     objects.hold(object);
     const done = (): void => {
-      object.forgetRange(range);
-      if (object.recorded) objects.record(object);
-      objects.letGo(object);
+      // A write that was called before the range was invalidated still has to be told.
+      const writes = [...(object.writes?.values() ?? [])].flatMap((ofBlock) => [...ofBlock]);
+      if (writes.length === 0) {
+        object.forgetRange(range);
+        if (object.recorded) objects.record(object);
+        objects.letGo(object);
+        return;
+      }
+      // The record may keep the range until it is written again: it forbids nothing that is stored later.
+      void Promise.all(writes).then(() => {
+        object.forgetRange(range);
+        objects.letGo(object);
+      });
     };
     const { firstBlock, endBlock, stamp } = range;
     this.#reclaims.push({ scope: { objectId: object.id }, stamp, range: { firstBlock, endBlock, done } });

@@ -92,6 +92,34 @@ for (const [what, end] of endings) {
   });
 }
 
+const takings: Array<[string, (scene: Scene) => Promise<unknown>]> = [
+  ["a range with it is invalidated", ({ cookie }) => cookie.invalidateRange(0n, BigInt(2 * SLOT_BYTES))],
+  ["its file gets shorter", ({ cookie }) => cookie.resize(0n)],
+  ["its file system is invalidated", ({ cache }) => cache.invalidate({ fs: "test" })],
+];
+
+for (const [what, take] of takings) {
+  stale(
+    `a put that is under way when ${what}, and still is when that was cleaned up, is not published`,
+    async () => {
+      await withScene(async (scene) => {
+        const { cache, io } = scene;
+        await store(cache, tagOf(0), OLD);
+        const hold = io.hold("write");
+        const put = cache.put(tagOf(0), NEW);
+        await hold.reached;
+        await take(scene);
+        await pause(100);
+        hold.release();
+        assert.deepEqual(await put, { kind: "bypass", reason: "stale" });
+        assert.deepEqual(await cache.get(tagOf(0)), { kind: "miss" });
+        await store(cache, tagOf(0), NEW);
+        expectHit(await cache.get(tagOf(0)), NEW);
+      });
+    },
+  );
+}
+
 stale("blocks of an invalidated volume are taken back without being asked for", async () => {
   await withCache({}, async (cache) => {
     const volume = await cache.acquireVolume("test", "volume");
