@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { PAGE_BYTES, SLOT_BYTES } from "../../index/core/layout.js";
 import type { Selector } from "../../engine/api.js";
 
-export const BLOCKS = 5;
+/** The blocks of all files are more than the slots of a small cache; those of one are fewer than half of these. */
+export const BLOCKS = 7;
 export const FILE_BYTES = BLOCKS * SLOT_BYTES;
 /** The last file is alone in the second volume, and it alone is ever pinned. Names repeat where they may. */
 export const PLACES = [
@@ -86,6 +87,15 @@ function ranged<Name extends string>(...names: Name[]) {
 }
 const call: fc.Arbitrary<Call> = fc.oneof(
   { weight: 14, arbitrary: ranged("write") },
+  {
+    weight: 4,
+    arbitrary: file.map((number) => ({
+      do: "write" as const,
+      file: number,
+      offsetBytes: 0,
+      lengthBytes: FILE_BYTES,
+    })),
+  },
   { weight: 10, arbitrary: ranged("read") },
   { weight: 4, arbitrary: ranged("zero") },
   { weight: 3, arbitrary: ranged("forget", "cache-forget") },

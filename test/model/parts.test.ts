@@ -6,7 +6,7 @@ import { CAPACITY_BYTES, MIB, expectSound, withPlace } from "../support/temp-cac
 import { PartsRun } from "./parts-run.js";
 import { type Step, step } from "./parts-steps.js";
 
-const RUNS = 15;
+const RUNS = 20;
 const STEPS_MAX = 50;
 const TIME_LIMIT_MS = 60_000;
 
