@@ -128,7 +128,12 @@ export class BlockChanger {
       await this.#blocks.life.index.committed();
       return NOTHING;
     }
-    await this.#writer.publish(object, block, this.#entryOf(change, NO_SLOT, new Uint32Array(SLOT_GROUPS)));
+    await this.#writer.publish(
+      object,
+      block,
+      this.#entryOf(change, NO_SLOT, new Uint32Array(SLOT_GROUPS)),
+      change.overlay === undefined,
+    );
     return NOTHING;
   }
 
@@ -151,7 +156,12 @@ export class BlockChanger {
     const sums = Uint32Array.from({ length: SLOT_GROUPS }, (_, group) =>
       checksummer.groupSum(seed, group, plan.present, plan.validBytes, bytes, 0),
     );
-    await this.#writer.publish(object, block, this.#entryOf(change, slot, sums));
+    await this.#writer.publish(
+      object,
+      block,
+      this.#entryOf(change, slot, sums),
+      change.overlay === undefined,
+    );
     return NOTHING;
   }
 

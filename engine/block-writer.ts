@@ -112,15 +112,15 @@ export class BlockWriter {
 
   /**
    * Names the bytes in a fresh slot, or a block without any. An entry that was there is replaced in the same change, and
-   * its slot leaves after the commit.
+   * its slot leaves after the commit. @param stale what was called before took no effect: the entry does not stand for it.
    */
-  async publish(object: ObjectState, block: number, entry: Entry): Promise<void> {
+  async publish(object: ObjectState, block: number, entry: Entry, stale = false): Promise<void> {
     const { index, objects, room } = this.#blocks.life;
     // A file without a record may have entries all the same: those of its life before it was retired.
     const old = this.#blocks.entryOf(object.id, block);
     if (!object.recorded) objects.record(object);
     if (old !== undefined) this.#blocks.drop(object.id, block, old);
-    if (object.fills.size > 1) object.raiseFloor(block, entry.sequence);
+    if (object.fills.size > 1) object.raiseFloor(block, entry.sequence, stale);
     index.putEntry(object.id, block, entry);
     if (entry.slot !== NO_SLOT) room.settle(entry.slot, object, block, entry.validBytes);
     this.#parts.counters.stored(object.volume.tally, entry.validBytes);
