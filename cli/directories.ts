@@ -1,7 +1,7 @@
 /** Where a cache lies, and the drive it lies on. */
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
-import { type DriveSpace, driveSpace } from "../engine/cache.js";
+import { type DriveSpace, driveSpace } from "../engine/drive-space.js";
 import { errnoOf, messageOf } from "../index/core/errors.js";
 import { parseSize } from "../index/core/units.js";
 import { CliError, EXIT } from "./exit-codes.js";

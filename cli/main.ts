@@ -25,7 +25,7 @@ process.on("uncaughtException", endByBug);
 process.on("unhandledRejection", endByBug);
 
 try {
-  await buildProgram().parseAsync(process.argv);
+  await (await buildProgram(process.argv.slice(2))).parseAsync(process.argv);
 } catch (error) {
   // Commander has printed its own line.
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 1 ? EXIT.usage : error.exitCode;

@@ -1,27 +1,33 @@
 /** All commands, put together. */
 import { Command } from "commander";
-import { addCat } from "./commands/cat.js";
-import { addCheck } from "./commands/check.js";
-import { addConfig } from "./commands/config.js";
-import { addCull } from "./commands/cull.js";
-import { addDemo } from "./commands/demo.js";
-import { addExplain } from "./commands/explain.js";
-import { addFlush } from "./commands/flush.js";
-import { addFsck } from "./commands/fsck.js";
-import { addGet } from "./commands/get.js";
-import { addLs } from "./commands/ls.js";
-import { addPin } from "./commands/pin.js";
-import { addPing } from "./commands/ping.js";
-import { addPins } from "./commands/pins.js";
-import { addPut } from "./commands/put.js";
-import { addServe } from "./commands/serve.js";
-import { addStatus } from "./commands/status.js";
-import { addStop } from "./commands/stop.js";
-import { addUnpin } from "./commands/unpin.js";
-import { addWarm } from "./commands/warm.js";
-import { addWipe } from "./commands/wipe.js";
 import { addGlobalOptions } from "./settings.js";
 import { version } from "./version.js";
+
+type Add = (program: Command) => void;
+
+/** In the order in which they are listed. Each is loaded when it is named: all of them would take a quarter of a second. */
+const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
+  serve: async () => (await import("./commands/serve.js")).addServe,
+  status: async () => (await import("./commands/status.js")).addStatus,
+  ping: async () => (await import("./commands/ping.js")).addPing,
+  stop: async () => (await import("./commands/stop.js")).addStop,
+  config: async () => (await import("./commands/config.js")).addConfig,
+  warm: async () => (await import("./commands/warm.js")).addWarm,
+  cat: async () => (await import("./commands/cat.js")).addCat,
+  check: async () => (await import("./commands/check.js")).addCheck,
+  get: async () => (await import("./commands/get.js")).addGet,
+  put: async () => (await import("./commands/put.js")).addPut,
+  ls: async () => (await import("./commands/ls.js")).addLs,
+  explain: async () => (await import("./commands/explain.js")).addExplain,
+  flush: async () => (await import("./commands/flush.js")).addFlush,
+  pin: async () => (await import("./commands/pin.js")).addPin,
+  unpin: async () => (await import("./commands/unpin.js")).addUnpin,
+  pins: async () => (await import("./commands/pins.js")).addPins,
+  cull: async () => (await import("./commands/cull.js")).addCull,
+  wipe: async () => (await import("./commands/wipe.js")).addWipe,
+  fsck: async () => (await import("./commands/fsck.js")).addFsck,
+  demo: async () => (await import("./commands/demo.js")).addDemo,
+};
 
 const EXIT_HELP = `
 Exit status, as in sysexits(3): 0 done, 1 answered with no (a miss, not all cached), 64 wrong command line,
@@ -30,8 +36,11 @@ now, 78 wrong setting, config file or directory. fsck has those of fsck(8): 0, 4
 
 Whoever can reach the socket can read everything in the cache.`;
 
-/** Builds the command line. Errors in it are thrown as CommanderError, after one line on stderr. */
-export function buildProgram(): Command {
+/**
+ * Builds the command line with the commands that `args` name, or with all of them if they name none or ask for help.
+ * Errors in it are thrown as CommanderError, after one line on stderr.
+ */
+export async function buildProgram(args: readonly string[] = []): Promise<Command> {
   const program = new Command("tagcache")
     .description("A local, persistent cache for 256 KiB blocks of remote files")
     .version(version(), "--version", "print the version")
@@ -49,12 +58,10 @@ export function buildProgram(): Command {
     .exitOverride()
     .addHelpText("after", EXIT_HELP);
   addGlobalOptions(program);
-  const commands = [
-    [addServe, addStatus, addPing, addStop, addConfig],
-    [addWarm, addCat, addCheck, addGet, addPut],
-    [addLs, addExplain, addFlush, addPin, addUnpin, addPins],
-    [addCull, addWipe, addFsck, addDemo],
-  ];
-  for (const add of commands.flat()) add(program);
+  const names = Object.keys(COMMANDS);
+  const named = names.filter((name) => args.includes(name));
+  const wanted = named.length === 0 || args.includes("help") ? names : named;
+  const adds = await Promise.all(wanted.map(async (name) => COMMANDS[name]?.()));
+  for (const add of adds) add?.(program);
   return program;
 }

@@ -1,5 +1,6 @@
 /** Shares of file systems and volumes as text: `FS=MIN..MAX` and `FS/VOLUME=MIN..MAX`, in percent of the capacity. */
-import { type ShareRule, nameText, parseNameText } from "../../engine/cache.js";
+import type { ShareRule } from "../../engine/cache.js";
+import { nameText, parseNameText } from "../../index/core/names.js";
 import { isCacheError } from "../../index/core/errors.js";
 import { checkFsName, checkName } from "../../index/core/names.js";
 import type { Reading } from "./grammar.js";

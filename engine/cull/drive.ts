@@ -2,23 +2,18 @@
  * The drive under the cache: how much of it is free, and what that allows. Other programs fill it too, so it stands above
  * the cache's own budget. It is looked at in the background, never by a caller who waits: a sick drive may not answer.
  */
-import fs from "node:fs";
 import { PAGE_BYTES } from "../../index/core/layout.js";
 import type { DriveStatus } from "../api.js";
+import type { DriveSpace } from "../drive-space.js";
 import type { Thresholds } from "../limits.js";
+
+export { type DriveSpace, driveSpace, lookAtDrive } from "../drive-space.js";
 
 /** After the drive said ENOSPC nothing new is allocated for this long. */
 export const FULL_PAUSE_MS = 5000;
 export const LOOK_EVERY_MS = 500;
 /** Nothing new is allocated on a drive that has not told its space for so long. */
 export const SILENT_MS_MAX = 10_000;
-
-export interface DriveSpace {
-  readonly totalBytes: number;
-  readonly availableBytes: number;
-  readonly totalInodes: number;
-  readonly availableInodes: number;
-}
 
 /** What the drive lacks to be above *run*; zeros when it is, or when it was never below *cull*. */
 export interface Shortage {
@@ -27,16 +22,6 @@ export interface Shortage {
 }
 
 const ENOUGH: Shortage = { pages: 0, inodes: 0 };
-
-/** What statfs(2) says of the file system that holds `path`; available means available to an ordinary user. */
-export function driveSpace(path: string): DriveSpace {
-  return spaceOf(fs.statfsSync(path));
-}
-
-/** The same without making anybody wait. */
-export async function lookAtDrive(path: string): Promise<DriveSpace> {
-  return spaceOf(await fs.promises.statfs(path));
-}
 
 export class Drive {
   readonly #look: () => Promise<DriveSpace>;
@@ -179,13 +164,4 @@ export class Drive {
 
 function part(total: number, percent: number): number {
   return (total * percent) / 100;
-}
-
-function spaceOf(stats: fs.StatsFs): DriveSpace {
-  return {
-    totalBytes: stats.blocks * stats.bsize,
-    availableBytes: stats.bavail * stats.bsize,
-    totalInodes: stats.files,
-    availableInodes: stats.ffree,
-  };
 }

@@ -28,30 +28,30 @@ const TAG = ["--fs", "f", "--volume", "v", "--inode", "i"];
 
 test("help of every command shows its options, the global ones and an example", async () => {
   for (const command of COMMANDS) {
-    const help = helpOf(command);
+    const help = await helpOf(command);
     assert.match(help, new RegExp(`^Usage: tagcache ${command}`));
     assert.match(help, /Global Options:[^]*--dir[^]*--socket/);
     assert.match(help, new RegExp(`Example:\n.*tagcache ${command}`));
   }
   for (const command of ["get", "set", "check", "dump"]) {
     assert.match(
-      helpOf("config", command),
+      await helpOf("config", command),
       new RegExp(`Global Options:[^]*Example:\n.*tagcache config ${command}`),
     );
   }
   const { status, stdout, stderr } = await run(["serve", "--help"]);
   assert.equal(status, 0);
   assert.equal(stderr, "");
-  assert.equal(stdout, helpOf("serve"));
+  assert.equal(stdout, await helpOf("serve"));
   const overview = await run(["--help"]);
   assert.equal(overview.status, 0);
   for (const command of COMMANDS) assert.match(overview.stdout, new RegExp(`^  ${command}\\b`, "m"));
 });
 
 /** What --help prints, without a process of its own for each. */
-function helpOf(...names: string[]): string {
+async function helpOf(...names: string[]): Promise<string> {
   let text = "";
-  let command: Command | undefined = buildProgram();
+  let command: Command | undefined = await buildProgram();
   for (const name of names) command = command?.commands.find((candidate) => candidate.name() === name);
   command?.configureOutput({ writeOut: (part) => (text += part) });
   command?.outputHelp();

@@ -29,8 +29,8 @@ import {
 import type { Order, Task } from "./worker.js";
 
 const killSteps = suite("kills during start, wipe and stop");
-const DELAYS = 10;
-const CALLS_TRIED = 4;
+const DELAYS = 6;
+const CALLS_TRIED = 3;
 /** Some kills come later than the thing lasted the first time, since it may last longer the next. */
 const LENGTH_FACTOR = 1.5;
 /** Every so-manieth file call of the first start in a directory; the first of them by chance. */
