@@ -197,6 +197,26 @@ stale("a block that is read is not culled", async () => {
   );
 });
 
+stale(
+  "a put under way while its block is cut is told so, and what was kept of the block stands",
+  async () => {
+    await withScene(async ({ cache, io, cookie }) => {
+      await cookie.resize(BigInt(OLD.length));
+      await store(cache, tagOf(0), OLD);
+      const hold = io.hold("write");
+      const put = cache.put(tagOf(0), NEW);
+      await hold.reached;
+      const keptBytes = OLD.length / 2;
+      await cookie.resize(BigInt(keptBytes));
+      hold.release();
+      assert.deepEqual(await put, { kind: "bypass", reason: "stale" });
+      const { bytes, missing } = await cookie.read(0n, OLD.length);
+      assert.deepEqual(missing, []);
+      assert.ok(bytes.equals(OLD.subarray(0, keptBytes)));
+    });
+  },
+);
+
 stale("a put under way during a wipe is not in the next life of the cache", async () => {
   await withScene(async ({ cache, io, volume, cookie }) => {
     await store(cache, tagOf(1), OLD);
