@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { suite } from "uvu";
 import type { OpenCacheOptions } from "../../engine/cache.js";
-import { CAPACITY_BYTES, MIB, expectSound, withPlace } from "../support/temp-cache.js";
+import { CAPACITY_BYTES, MIB } from "../support/temp-cache.js";
+import { checkSteps } from "./check.js";
 import { ModelRun } from "./model-run.js";
 import { type Step, step } from "./steps.js";
 
@@ -10,24 +11,9 @@ const RUNS = 15;
 const STEPS_MAX = 50;
 const TIME_LIMIT_MS = 60_000;
 
-async function check(
-  steps: readonly Step[],
-  options: Partial<OpenCacheOptions>,
-  tight: boolean,
-): Promise<void> {
-  await withPlace(async (directory) => {
-    const run = new ModelRun(directory, options, tight);
-    await run.open();
-    try {
-      for (const what of steps) await run.step(what);
-      await run.checkAll();
-      await run.step({ do: "reopen" });
-      await run.checkAll();
-    } finally {
-      await run.close();
-    }
-    await expectSound(directory);
-  });
+function check(steps: readonly Step[], options: Partial<OpenCacheOptions>, tight: boolean): Promise<void> {
+  const newRun = (directory: string) => new ModelRun(directory, options, tight);
+  return checkSteps<Step>({ steps, reopen: { do: "reopen" }, newRun });
 }
 
 const model = suite("cache against a map");
