@@ -1,6 +1,6 @@
 /** Reads blocks: on the spot where the bytes are likely in memory, on the thread pool where not; checked always. */
 import { type CacheError, errnoOf } from "../index/core/errors.js";
-import { GROUP_BYTES, NO_SLOT, SLOT_BYTES, pagesOf } from "../index/core/layout.js";
+import { GROUP_BYTES, NO_SLOT, PAGE_BYTES, SLOT_BYTES, pagesOf } from "../index/core/layout.js";
 import type { Entry } from "../index/entry.js";
 import type { BypassReason, GetResult } from "./api.js";
 import { SCARCE_ERRNOS } from "./block-writer.js";
@@ -9,7 +9,8 @@ import { CheckedPages, type KnownBlock, type PageBytes, presentOf, zeroOf } from
 import { common, union, without } from "./pages.js";
 import { incompletePages, isAvailable, isWhole, pagesOfSpan, spansOf } from "./presence.js";
 import type { ObjectState } from "./object-states.js";
-import type { Tenancy } from "./slots/checksums.js";
+import { type ReadPlan, readPlan } from "./read-plan.js";
+import { PageSums } from "./slots/page-sums.js";
 import { STATE } from "./slots/slot-table.js";
 import type { Span } from "./span.js";
 
@@ -37,6 +38,8 @@ export class BlockReader {
   /** Whole groups that are read for a part of them, on the spot. */
   readonly #scratch = Buffer.allocUnsafeSlow(SLOT_BYTES);
   readonly #scratchGroup = this.#scratch.subarray(0, GROUP_BYTES);
+  readonly #scratchPage = this.#scratch.subarray(0, PAGE_BYTES);
+  readonly #pageSums = new PageSums();
 
   constructor(parts: BlockParts, blocks: Blocks) {
     this.#parts = parts;
@@ -140,25 +143,28 @@ export class BlockReader {
     this.#blocks.life.ranking.touch(entry.slot);
     const target = into === undefined ? Buffer.allocUnsafe(lengthBytes) : into.subarray(0, lengthBytes);
     if (lengthBytes === 0) return this.#hit(object, target);
-    const plan = readPlan(object, block, entry, span.offsetBytes, endBytes);
-    const reading = { object, block, entry, plan, target };
     const likely = hot.likely(entry.slot);
-    hot.noteUse(entry.slot, pagesOf(plan.lengthBytes));
+    const wanted = { startBytes: span.offsetBytes, endBytes };
     if (likely) {
+      // Cold reads go by groups: what is known of a group's pages may be forgotten before they are here.
+      const plan = readPlan(object.id, block, entry, wanted, this.#pageSums);
+      hot.noteUse(entry.slot, pagesOf(plan.lengthBytes));
       try {
         if (this.#readOnTheSpot(plan, target)) return this.#hit(object, target);
       } catch (error) {
-        return this.#failed(reading, error);
+        return this.#failed({ object, block, entry }, error);
       }
     }
     // Cold, or the first reading failed its check: then once more, from the drive if it comes to that.
-    return this.#readAside(reading);
+    const plan = readPlan(object.id, block, entry, wanted);
+    if (!likely) hot.noteUse(entry.slot, pagesOf(plan.lengthBytes));
+    return this.#readAside({ object, block, entry, plan, target });
   }
 
   /** From the reading to the copying nothing else may run: the scratch buffer is shared. */
   #readOnTheSpot(plan: ReadPlan, target: Buffer): boolean {
     const { files, hot, now } = this.#parts;
-    const bytes = plan.wholeGroups ? target : this.#scratchOf(plan.lengthBytes);
+    const bytes = plan.exact ? target : this.#scratchOf(plan.lengthBytes);
     const beganMs = now();
     files.readSync(plan.slot, bytes, plan.startBytes);
     hot.took(now() - beganMs);
@@ -166,13 +172,14 @@ export class BlockReader {
   }
 
   #scratchOf(lengthBytes: number): Buffer {
+    if (lengthBytes === PAGE_BYTES) return this.#scratchPage;
     return lengthBytes === GROUP_BYTES ? this.#scratchGroup : this.#scratch.subarray(0, lengthBytes);
   }
 
   async #readAside(reading: Reading): Promise<GetResult> {
     const { object, plan, target } = reading;
     const { counters } = this.#parts;
-    const bytes = plan.wholeGroups ? target : Buffer.allocUnsafe(plan.lengthBytes);
+    const bytes = plan.exact ? target : Buffer.allocUnsafe(plan.lengthBytes);
     const { room } = this.#blocks.life;
     room.startReading(plan.slot);
     this.#blocks.began();
@@ -191,12 +198,24 @@ export class BlockReader {
     return MISS;
   }
 
-  /** Checks whole groups, and copies the part that is wanted. */
+  /** Checks what was read, and copies the part that is wanted. */
   #accept(plan: ReadPlan, bytes: Buffer, target: Buffer): boolean {
-    const { tenancy, sums, firstGroup, skipBytes } = plan;
-    if (this.#parts.checksummer.firstBad(tenancy, sums, firstGroup, bytes) !== undefined) return false;
-    if (!plan.wholeGroups) bytes.copy(target, 0, skipBytes, skipBytes + target.length);
+    if (!this.#isRight(plan, bytes)) return false;
+    if (!plan.exact) bytes.copy(target, 0, plan.skipBytes, plan.skipBytes + target.length);
     return true;
+  }
+
+  #isRight({ entry, tenancy, firstGroup, firstPage, pagesAlone, exact }: ReadPlan, bytes: Buffer): boolean {
+    const { checksummer } = this.#parts;
+    if (pagesAlone) {
+      return this.#pageSums.matches(entry, firstPage, firstPage + pagesOf(bytes.length), bytes);
+    }
+    if (exact || bytes.length > GROUP_BYTES) {
+      return checksummer.firstBad(tenancy, entry.sums, firstGroup, bytes) === undefined;
+    }
+    // A part of one group is wanted: others may be next.
+    const sum = entry.sums[firstGroup] as number;
+    return this.#pageSums.learn(entry, firstGroup, bytes, { seed: checksummer.seed(tenancy), sum });
   }
 
   #hit(object: ObjectState, bytes: Buffer): GetResult {
@@ -221,8 +240,8 @@ export class BlockReader {
     this.#blocks.drop(object.id, block, entry);
   }
 
-  #failed(reading: Reading, error: unknown): GetResult {
-    return { kind: "bypass", reason: this.#trouble(reading, error) };
+  #failed(known: KnownBlock, error: unknown): GetResult {
+    return { kind: "bypass", reason: this.#trouble(known, error) };
   }
 
   #trouble({ object, block, entry }: KnownBlock, error: unknown): BypassReason {
@@ -237,40 +256,4 @@ export class BlockReader {
     }
     return counters.bypass("io-error").reason;
   }
-}
-
-/** What to read of a slot, and what it is checked against: all groups that the wanted bytes touch. */
-interface ReadPlan {
-  readonly slot: number;
-  readonly tenancy: Tenancy;
-  readonly sums: Uint32Array;
-  readonly firstGroup: number;
-  readonly startBytes: number;
-  readonly lengthBytes: number;
-  /** Wanted bytes begin this far into them. */
-  readonly skipBytes: number;
-  /** Nothing but wanted bytes is read. */
-  readonly wholeGroups: boolean;
-}
-
-function readPlan(
-  object: ObjectState,
-  block: number,
-  entry: Entry,
-  offsetBytes: number,
-  endBytes: number,
-): ReadPlan {
-  const firstGroup = Math.floor(offsetBytes / GROUP_BYTES);
-  const startBytes = firstGroup * GROUP_BYTES;
-  const groupsEnd = Math.min(Math.ceil(endBytes / GROUP_BYTES) * GROUP_BYTES, entry.validBytes);
-  return {
-    slot: entry.slot,
-    tenancy: { objectId: object.id, block, epoch: entry.epoch, sequence: entry.sequence },
-    sums: entry.sums,
-    firstGroup,
-    startBytes,
-    lengthBytes: Math.max(0, groupsEnd - startBytes),
-    skipBytes: offsetBytes - startBytes,
-    wholeGroups: startBytes === offsetBytes && groupsEnd === endBytes,
-  };
 }
