@@ -34,8 +34,9 @@ cover: node_modules/.installed ## line coverage of engine/ and index/, at least 
 bench: build ## measure against raw file operations, under a minute
 	@node dist/test/bench/run.js
 
-torture: build ## random changes of files for TORTURE_SECONDS (default 600); TORTURE_SEED repeats one round
+torture: build ## random changes of files for TORTURE_SECONDS (600), then more rounds of all tests that have chance in them
 	@node --enable-source-maps dist/test/torture/run.js
+	@$(if $(TORTURE_SEED),,TORTURE_EFFORT=$(or $(TORTURE_EFFORT),10) node --enable-source-maps dist/test/run.js '^(crash/kill|model/)')
 
 clean: ## remove what was built; the cache in .tagcache/ stays
 	rm -rf dist coverage node_modules/.installed

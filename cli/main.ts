@@ -1,8 +1,7 @@
-/** Entry of the command line: reads it, runs one command, and turns what was thrown into a line and an exit status. */
-import { CommanderError } from "commander";
+/** Entry of the command line: what holds for the whole process, then the one command. */
+import { runCommandLine } from "./command-line.js";
 import { EXIT, exitStatusOf, lineOf } from "./exit-codes.js";
 import { remark } from "./output.js";
-import { buildProgram } from "./program.js";
 
 // Before any file or directory is made: a cache is its owner's alone.
 process.umask(0o077);
@@ -24,13 +23,4 @@ function endByBug(error: unknown): void {
 process.on("uncaughtException", endByBug);
 process.on("unhandledRejection", endByBug);
 
-try {
-  await (await buildProgram(process.argv.slice(2))).parseAsync(process.argv);
-} catch (error) {
-  // Commander has printed its own line.
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 1 ? EXIT.usage : error.exitCode;
-  else {
-    remark(lineOf(error));
-    process.exitCode = exitStatusOf(error);
-  }
-}
+await runCommandLine(process.argv.slice(2));

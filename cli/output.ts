@@ -1,5 +1,5 @@
 /** What commands print: results on stdout, remarks and progress on stderr. */
-import { SingleBar } from "cli-progress";
+import type { SingleBar } from "cli-progress";
 import { nameText } from "../index/core/names.js";
 
 /** Prints one JSON value: bytes as text or `hex:…`, integers that may pass 2^53 (bigint) as decimal strings. */
@@ -50,21 +50,34 @@ export interface Progress {
   stop(): void;
 }
 
-/** A progress bar on stderr, on a terminal; nothing elsewhere. `total` 0 means that nobody knows it. */
+/**
+ * A progress bar on stderr, on a terminal; nothing elsewhere. `total` 0 means that nobody knows it. What draws it is loaded
+ * meanwhile, because a command without a bar would be 20 ms later with it.
+ */
 export function startProgress(label: string, total: number): Progress {
   if (!canDraw()) return { update: () => undefined, stop: () => undefined };
-  const bar = new SingleBar({
-    format: total > 0 ? `${label} {bar} {value}/{total} {detail}` : `${label} {value} {detail}`,
-    stream: process.stderr,
-    barsize: 30,
-    barCompleteChar: "#",
-    barIncompleteChar: ".",
-    clearOnComplete: true,
-    hideCursor: false,
-  });
-  bar.start(total, 0, { detail: "" });
+  let bar: SingleBar | undefined;
+  let stopped = false;
+  const draw = async (): Promise<void> => {
+    const { SingleBar } = await import("cli-progress");
+    if (stopped) return;
+    bar = new SingleBar({
+      format: total > 0 ? `${label} {bar} {value}/{total} {detail}` : `${label} {value} {detail}`,
+      stream: process.stderr,
+      barsize: 30,
+      barCompleteChar: "#",
+      barIncompleteChar: ".",
+      clearOnComplete: true,
+      hideCursor: false,
+    });
+    bar.start(total, 0, { detail: "" });
+  };
+  void draw(); // a library that is missing is a bug, and ends the process as one
   return {
-    update: (done, detail) => bar.update(done, { detail: detail?.() ?? "" }),
-    stop: () => bar.stop(),
+    update: (done, detail) => bar?.update(done, { detail: detail?.() ?? "" }),
+    stop: () => {
+      stopped = true;
+      bar?.stop();
+    },
   };
 }

@@ -2,7 +2,7 @@
  * Frame headers: one msgpack map with text keys. Bytes from the wire are walked before they are decoded, so that a
  * hostile header costs neither memory nor stack. Format: engine/PROTOCOL.md "Headers".
  */
-import { Packr, Unpackr } from "msgpackr";
+import { Packr, Unpackr } from "msgpackr/pack";
 import { CacheError, messageOf } from "../../index/core/errors.js";
 import { HEADER_DEPTH_MAX } from "./limits.js";
 

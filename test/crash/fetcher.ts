@@ -3,9 +3,9 @@
  * says `fetching <block>`, and puts when it is told `put`. Then it says `got <block>`, and how.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { SLOT_BYTES } from "../../engine/cache.js";
 import { connect } from "../../engine/daemon/client.js";
-import { contentOf } from "./support.js";
+import { SLOT_BYTES } from "../../index/core/layout.js";
+import { contentOf } from "./content.js";
 
 /** What the far origin takes to answer. */
 const FETCH_MS = 200;

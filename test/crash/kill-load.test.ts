@@ -1,6 +1,7 @@
 /** SIGKILL at random moments of a mixed load; after each the next owner starts empty and right. */
 import assert from "node:assert/strict";
 import { suite } from "uvu";
+import { roundsOf } from "../support/effort.js";
 import { type Child, withChildren } from "./children.js";
 import { loadTags } from "./load.js";
 import {
@@ -19,7 +20,7 @@ import {
 import type { Order } from "./worker.js";
 
 const killLoad = suite("kills under load");
-const KILLS = 25;
+const KILLS = roundsOf(15);
 const DELAY_MS_MAX = 250;
 
 /** Kills a child in the middle of its load. @returns the epoch it worked in. */

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import { openCache } from "../../engine/cache.js";
 import { Ledger } from "../../index/ledger.js";
+import { roundsOf } from "../support/effort.js";
 import { type Child, type Nursery, withChildren } from "./children.js";
 import {
   SMALL,
@@ -29,12 +30,12 @@ import {
 import type { Order, Task } from "./worker.js";
 
 const killSteps = suite("kills during start, wipe and stop");
-const DELAYS = 6;
-const CALLS_TRIED = 3;
+const DELAYS = roundsOf(3);
+const CALLS_TRIED = roundsOf(2);
 /** Some kills come later than the thing lasted the first time, since it may last longer the next. */
 const LENGTH_FACTOR = 1.5;
 /** Every so-manieth file call of the first start in a directory; the first of them by chance. */
-const FIRST_START_STRIDE = 4;
+const FIRST_START_STRIDE = Math.ceil(8 / roundsOf(1));
 
 interface Scene {
   readonly name: string;

@@ -12,10 +12,11 @@ import {
   openCache,
 } from "../../engine/cache.js";
 import { fsckDirectory } from "../../engine/fsck/fsck.js";
+import { contentOf } from "./content.js";
+
+export { contentOf, seededRandom } from "./content.js";
 
 const PAGE_BYTES = 4096;
-const PATTERN_BYTES = 2 * SLOT_BYTES;
-const HEADER_BYTES = 16;
 
 /** A small cache: 24 MiB in at most 192 slots. */
 export const SMALL = { capacityBytes: 24 * 1024 * 1024, slotsMax: 192 } as const;
@@ -24,17 +25,6 @@ export const SMALL = { capacityBytes: 24 * 1024 * 1024, slotsMax: 192 } as const
 export function seedOfRun(): number {
   const given = process.env["CRASH_SEED"];
   return given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given);
-}
-
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** A whole number from `from` to `to`, both included. */
@@ -48,26 +38,6 @@ export function someLength(random: () => number): number {
   if (kind < 0.4) return between(random, 1, 2 * PAGE_BYTES);
   if (kind < 0.7) return SLOT_BYTES;
   return between(random, 1, SLOT_BYTES);
-}
-
-const pattern = Buffer.alloc(PATTERN_BYTES);
-const patternRandom = seededRandom(1);
-for (let at = 0; at < PATTERN_BYTES; at += 4) pattern.writeUInt32LE((patternRandom() * 2 ** 32) >>> 0, at);
-
-/** The bytes of a version of a block; every page of it says which block and version it belongs to. */
-export function contentOf(tag: Tag, version: number, lengthBytes: number): Buffer {
-  const name = Buffer.from(`${String(tag.fs)}/${String(tag.volume)}/${String(tag.inode)}/${tag.block}`);
-  let hash = 2166136261;
-  for (const byte of name) hash = Math.imul(hash ^ byte, 16777619) >>> 0;
-  const from = (hash + version * 7919) % SLOT_BYTES;
-  const bytes = Buffer.from(pattern.subarray(from, from + lengthBytes));
-  for (let at = 0; at + HEADER_BYTES <= lengthBytes; at += PAGE_BYTES) {
-    bytes.writeUInt32LE(hash, at);
-    bytes.writeUInt32LE(version >>> 0, at + 4);
-    bytes.writeUInt32LE(lengthBytes, at + 8);
-    bytes.writeUInt32LE(at, at + 12);
-  }
-  return bytes;
 }
 
 /** What is to be found under a tag. */

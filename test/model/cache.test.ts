@@ -3,11 +3,12 @@ import fc from "fast-check";
 import { suite } from "uvu";
 import type { OpenCacheOptions } from "../../engine/cache.js";
 import { CAPACITY_BYTES, MIB } from "../support/temp-cache.js";
+import { roundsOf } from "../support/effort.js";
 import { checkSteps } from "./check.js";
 import { ModelRun } from "./model-run.js";
 import { type Step, step } from "./steps.js";
 
-const RUNS = 15;
+const RUNS = roundsOf(8);
 const STEPS_MAX = 50;
 const TIME_LIMIT_MS = 60_000;
 

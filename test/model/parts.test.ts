@@ -2,12 +2,13 @@
 import fc from "fast-check";
 import { suite } from "uvu";
 import type { OpenCacheOptions } from "../../engine/cache.js";
+import { roundsOf } from "../support/effort.js";
 import { CAPACITY_BYTES, MIB } from "../support/temp-cache.js";
 import { checkSteps } from "./check.js";
 import { PartsRun } from "./parts-run.js";
 import { type Step, step } from "./parts-steps.js";
 
-const RUNS = 20;
+const RUNS = roundsOf(8);
 const STEPS_MAX = 50;
 const TIME_LIMIT_MS = 60_000;
 
