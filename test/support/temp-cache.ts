@@ -130,7 +130,7 @@ export function randomOf(seed: number): () => number {
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Waits until the body is true; fails after a while. */
-export async function until(body: () => boolean | Promise<boolean>, msMax = 3000): Promise<void> {
+export async function until(body: () => boolean | Promise<boolean>, msMax = 15_000): Promise<void> {
   for (const endMs = Date.now() + msMax; !(await body()); await pause(5)) {
     assert.ok(Date.now() < endMs, `want within ${msMax} ms: ${body.toString()}`);
   }
