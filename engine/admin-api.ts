@@ -21,7 +21,7 @@ export interface FlushReport {
   readonly dropped: { readonly blocks: number; readonly bytes: number };
   /** Blocks that stayed. */
   readonly skipped: {
-    /** They were being read or filled. */
+    /** They were being read or filled, or their file is open. */
     readonly inUse: number;
     /** A pin covers their file. */
     readonly pinned: number;
@@ -65,7 +65,7 @@ export interface Explanation {
   readonly victim: boolean;
   /** Why, or why not, in a sentence. */
   readonly why: string;
-  /** It is being read or filled. */
+  /** It is being read or filled, or its file is open. */
   readonly inUse: boolean;
   /** `beyond-budget`: a pin covers its file, but there was no room for it among what is kept from culling. */
   readonly pin: "none" | "pinned" | "beyond-budget";

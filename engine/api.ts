@@ -13,12 +13,14 @@ import type { StatusCounts } from "./api-counts.js";
 import type { AdminCalls } from "./admin-api.js";
 import type { LimitOptions, Limits } from "./limits.js";
 import type { FileMetadata } from "./metadata-api.js";
+import type { HoldStatus, OpenFileCalls } from "./open-api.js";
 
 export type * from "./api-counts.js";
 export type { NameBytes } from "../index/core/names.js";
 export type { HealthStatus } from "./drive-health.js";
 export type { Lease, LeaseOptions, LeaseResult, LeasingCache } from "./lease-api.js";
 export type * from "./admin-api.js";
+export type * from "./open-api.js";
 export type { LimitOptions, Limits, ShareRule } from "./limits.js";
 export type * from "./metadata-api.js";
 
@@ -263,6 +265,7 @@ export interface CacheStatus extends StatusCounts {
   readonly notCulled: { readonly inUse: number; readonly pinned: number };
   /** Pins, what the slots of their blocks occupy that they keep from culling, and how much that may be. */
   readonly pins: { readonly count: number; readonly bytes: number; readonly bytesMax: number };
+  readonly holds: HoldStatus;
   readonly corrupt: number;
   readonly bypassed: Readonly<Partial<Record<BypassReason, number>>>;
   readonly start: StartReport;
@@ -307,7 +310,7 @@ export interface BlockCache extends AdminCalls, LeasingCache {
 }
 
 /** A cache in the process that owns it. */
-export interface OwnedCache extends BlockCache {
+export interface OwnedCache extends BlockCache, OpenFileCalls {
   /** The limits as they stand. */
   readonly limits: Limits;
   /**

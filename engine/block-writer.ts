@@ -118,7 +118,7 @@ export class BlockWriter {
     const { index, objects, room } = this.#blocks.life;
     // A file without a record may have entries all the same: those of its life before it was retired.
     const old = this.#blocks.entryOf(object.id, block);
-    if (!object.recorded) objects.record(object);
+    if (!object.recorded && !object.staged) objects.record(object);
     if (old !== undefined) this.#blocks.drop(object.id, block, old);
     if (object.fills.size > 1) object.raiseFloor(block, entry.sequence, stale);
     index.putEntry(object.id, block, entry);

@@ -50,6 +50,7 @@ export {
 } from "./lease-api.js";
 export { CAPACITY_BYTES_MIN, SLOTS_MIN, defaultCapacity, limitsOf } from "./limits.js";
 export type { LogFunction, LogLevel } from "./log.js";
+export { NOTES_MAX, NOTE_BYTES_MAX, NOTE_NAME_BYTES_MAX } from "./open-api.js";
 export { VERSION } from "./version.js";
 
 export interface OpenCacheOptions extends LimitOptions {

@@ -1,6 +1,8 @@
 /** What callers of handles pass: checked, copied where it is kept. */
 import { CacheError } from "../index/core/errors.js";
-import { COHERENCY_BYTES_MAX } from "../index/core/layout.js";
+import { COHERENCY_BYTES_MAX, NOTE_BYTES_MAX, NOTE_NAME_BYTES_MAX } from "../index/core/layout.js";
+import { type NameBytes, checkFsName, nameBuffer } from "../index/core/names.js";
+import type { NoteRecord } from "../index/ledger-notes.js";
 import type { AcquireOutcome } from "./api.js";
 
 export const FILE_BYTES_MAX = 2n ** 63n - 1n;
@@ -56,4 +58,34 @@ export function checkRange(
   if (!Number.isSafeInteger(lengthBytes) || lengthBytes < 0 || lengthBytes > lengthMax) {
     throw new CacheError("E_ARGUMENT", `Cannot ${action} ${lengthBytes} bytes: want 0 to ${lengthMax}`);
   }
+}
+
+/** How much may be left after a cull. @throws {CacheError} E_ARGUMENT. */
+export function checkBytesMax(action: string, bytesMax: number): number {
+  if (Number.isSafeInteger(bytesMax) && bytesMax >= 0) return bytesMax;
+  throw new CacheError("E_ARGUMENT", `Cannot ${action} to ${bytesMax} bytes: want a whole number, 0 or more`);
+}
+
+/** Copies. @throws {CacheError} E_ARGUMENT. */
+export function checkNoteName(
+  fs: NameBytes,
+  name: NameBytes,
+): { readonly fs: Buffer; readonly name: Buffer } {
+  const names = { fs: Buffer.from(checkFsName(fs)), name: Buffer.from(nameBuffer(name)) };
+  const { length } = names.name;
+  if (length > 0 && length <= NOTE_NAME_BYTES_MAX) return names;
+  throw new CacheError(
+    "E_ARGUMENT",
+    `Cannot use a note's name of ${length} bytes: want 1 to ${NOTE_NAME_BYTES_MAX}`,
+  );
+}
+
+/** Copies. @throws {CacheError} E_ARGUMENT. */
+export function checkNote(fs: NameBytes, name: NameBytes, value: Uint8Array): NoteRecord {
+  const names = checkNoteName(fs, name);
+  if (value.length <= NOTE_BYTES_MAX) return { ...names, value: Buffer.from(value) };
+  throw new CacheError(
+    "E_ARGUMENT",
+    `Cannot keep a note of ${value.length} bytes: want at most ${NOTE_BYTES_MAX}`,
+  );
 }

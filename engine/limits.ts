@@ -23,6 +23,8 @@ const INDEX_BYTES_MIN = 1024 * 1024;
 export const PIN_PERCENT = 50;
 /** Writers need something that can be culled. Neither may pins take more than this share of what is left for slots. */
 export const PIN_PERCENT_MAX = 90;
+/** Open files and pins may keep this share of what is left for slots, and of their number, from culling together. */
+export const HOLD_PERCENT_MAX = 90;
 /** Slot numbers take 4 bytes; the bound leaves room for retired ones. */
 const SLOTS_MAX = 2 ** 31;
 /** Every victim is chosen among the shares, so they are few. */
@@ -79,6 +81,9 @@ export interface Limits extends Thresholds {
   /** What the slots of blocks that pins keep from culling occupy at most, and how many they are. */
   readonly pinBytesMax: number;
   readonly pinSlotsMax: number;
+  /** The same of pins and open files together. */
+  readonly holdBytesMax: number;
+  readonly holdSlotsMax: number;
 }
 
 /** What stands already and has to go on fitting. */
@@ -124,6 +129,8 @@ export function limitsOf(options: LimitOptions, drive: DriveSpace, standing: Sta
     ...thresholds,
     shares,
     ...pins,
+    holdBytesMax: Math.max(0, Math.floor((slotBytesMax * HOLD_PERCENT_MAX) / 100)),
+    holdSlotsMax: Math.floor((slotsMax * HOLD_PERCENT_MAX) / 100),
   };
 }
 

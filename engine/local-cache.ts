@@ -14,6 +14,12 @@ import type {
   GetOptions,
   GetResult,
   InvalidateTarget,
+  FileLook,
+  FileName,
+  FilePage,
+  HoldOptions,
+  HoldResult,
+  HoldStatus,
   ListPage,
   OwnedCache,
   PageOptions,
@@ -22,6 +28,7 @@ import type {
   PinReport,
   PutResult,
   Selector,
+  StagedFile,
   StartReport,
   Tag,
   VolumeHandle,
@@ -30,6 +37,7 @@ import { driveSpace } from "./cull/drive.js";
 import type { LeaseOptions, LeaseResult } from "./lease-api.js";
 import { getOrLease } from "./lease-calls.js";
 import type { GivenBack } from "./cull/give-back.js";
+import { checkBytesMax, checkNote, checkNoteName } from "./handle-arguments.js";
 import { invalidate } from "./invalidate.js";
 import { type LimitOptions, type Limits, checkFits, limitsOf } from "./limits.js";
 import { Session, type SessionOptions } from "./session.js";
@@ -189,12 +197,7 @@ export class LocalCache implements OwnedCache {
 
   cull(options: { readonly usedBytesMax: number }): Promise<CullReport> {
     return this.#betweenWipes(async () => {
-      const { usedBytesMax } = options;
-      if (Number.isSafeInteger(usedBytesMax) && usedBytesMax >= 0) return usedBytesMax;
-      throw new CacheError(
-        "E_ARGUMENT",
-        `Cannot cull to ${usedBytesMax} bytes: want a whole number, 0 or more`,
-      );
+      return checkBytesMax("cull", options.usedBytesMax);
     }).then(async (usedBytesMax) => {
       const { blocks, bytes } = await this.#fit(usedBytesMax);
       return { blocks, bytes, usedBytes: this.#session.table.usedBytes };
@@ -253,6 +256,47 @@ export class LocalCache implements OwnedCache {
     return this.#admin.pins(page);
   }
 
+  get holds(): HoldStatus {
+    this.#checkOpen();
+    return this.#session.openFiles.status;
+  }
+
+  look(file: FileName): FileLook | undefined {
+    this.#checkOpen();
+    return this.#mode === "running" ? this.#session.openFiles.look(file) : undefined;
+  }
+
+  hold(file: FileName, options: HoldOptions = {}): HoldResult {
+    return this.#session.openFiles.hold(file, options, this.#admit());
+  }
+
+  stage(file: FileName, options: HoldOptions = {}): StagedFile {
+    this.#checkOpen();
+    return this.#session.openFiles.staged.stage(file, options, () => this.#admit());
+  }
+
+  files(volume: Pick<FileName, "fs" | "volume">, page?: PageOptions<NameBytes>): Promise<FilePage> {
+    return this.#admin.files(volume, page);
+  }
+
+  evict(options: { readonly validBytesMax: number }): Promise<{ blocks: number; validBytes: number }> {
+    const validBytesMax = checkBytesMax("evict", options.validBytesMax);
+    return this.#betweenWipes(async () => {
+      const blocks = await this.#session.blocks.life.room.evict(validBytesMax);
+      return { blocks, validBytes: this.#session.table.validBytes };
+    });
+  }
+
+  putNote(fs: NameBytes, name: NameBytes, value: Uint8Array): Promise<void> {
+    return this.#betweenWipes(() => this.#session.options.state.ledger.notes.put(checkNote(fs, name, value)));
+  }
+
+  note(fs: NameBytes, name: NameBytes): Promise<Buffer | undefined> {
+    return this.#betweenWipes(async () =>
+      this.#session.options.state.ledger.notes.get(checkNoteName(fs, name)),
+    );
+  }
+
   #status(): CacheStatus {
     const { state, now, beganMs } = this.#session.options;
     return statusOf({
@@ -270,6 +314,7 @@ export class LocalCache implements OwnedCache {
       counters: this.#session.counters,
       latencies: this.#session.latencies,
       pins: this.#session.admin.pins.count,
+      holds: this.holds,
       start: this.#start,
     });
   }

@@ -1,6 +1,6 @@
 /** Files, volumes and file systems as the engine holds them in memory: one mutable state for each name that is in use. */
 import type { ObjectSets } from "./metadata-set.js";
-
+import type { CullRank } from "./open-api.js";
 import { VolumeTally } from "./volume-tally.js";
 
 /** Floors of a file that are kept before those that no fill under way can pass are dropped. */
@@ -88,6 +88,11 @@ export class ObjectState {
   /** Whether a pin covers it, as of this version of the set of pins. */
   pinsVersion = -1;
   pinned = false;
+  /** How many have it open, which keeps its blocks from culling and flush. */
+  holds = 0;
+  rank: CullRank = "normal";
+  /** It is being stored and has no name yet: nobody finds it, and the index gets no record of it. */
+  staged = false;
   /** Sequence numbers of the fills under way, in order. */
   readonly fills = new Set<number>();
   /** Blocks that were stored or removed while fills were under way: older fills come too late. */

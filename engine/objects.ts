@@ -149,10 +149,50 @@ export class Objects {
   obtainIn(volume: VolumeState, inode: NameBytes): ObjectState {
     const found = this.findIn(volume, inode);
     if (found !== undefined) return found;
+    const id = this.#takeObjectId();
+    return this.#keep(mapKey(inode), new ObjectState(id, volume, owned(checkName("inode", inode))));
+  }
+
+  #takeObjectId(): number {
     const id = this.counters.nextObjectId;
     assert.ok(id < OBJECT_IDS_MAX);
     this.counters.nextObjectId = id + 1;
-    return this.#keep(mapKey(inode), new ObjectState(id, volume, owned(checkName("inode", inode))));
+    return id;
+  }
+
+  /** A file that is stored under these names once it is whole; until then nobody finds it. Its user is the caller. */
+  stage(volume: VolumeState, inode: NameBytes): ObjectState {
+    const id = this.#takeObjectId();
+    const state = new ObjectState(id, volume, owned(checkName("inode", inode)));
+    state.staged = true;
+    state.users = 1;
+    this.holdVolume(volume);
+    return state;
+  }
+
+  /** Gives a staged file its name, which nobody has just now, and queues its record. */
+  publish(object: ObjectState): void {
+    const key = mapKey(object.inode);
+    assert.ok(object.staged && !object.volume.objects.has(key));
+    object.staged = false;
+    object.volume.objects.set(key, object);
+    this.record(object);
+  }
+
+  /** A staged file that gets no name: its user is the last one. */
+  unstage(object: ObjectState): void {
+    assert.ok(object.staged && object.users === 1);
+    this.letGoVolume(object.volume);
+  }
+
+  /** Takes a file's name away, so that another may have it. Its state ends with its users. */
+  unname(object: ObjectState): void {
+    if (object.recorded) this.removeRecord({ volumeId: object.volume.id, inode: object.inode });
+    const { objects } = object.volume;
+    const key = mapKey(object.inode);
+    if (objects.get(key) !== object) return;
+    if (object.users === 0) this.#drop(object);
+    else objects.delete(key);
   }
 
   /** Queues the record of a file, and of its volume if that has none. */
@@ -295,7 +335,9 @@ export class Objects {
 
   #drop(object: ObjectState): void {
     this.#idleObjects.delete(object);
-    object.volume.objects.delete(mapKey(object.inode));
+    const key = mapKey(object.inode);
+    const { objects } = object.volume;
+    if (objects.get(key) === object) objects.delete(key); // another may have its name by now
     this.letGoVolume(object.volume);
   }
 }

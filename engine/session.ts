@@ -24,6 +24,7 @@ import { IndexGauge } from "./index-gauge.js";
 import { Latencies } from "./latencies.js";
 import { newLife } from "./life.js";
 import type { Limits, Standing } from "./limits.js";
+import { OpenFiles } from "./open-files.js";
 import type { LogFunction } from "./log.js";
 import { Objects } from "./objects.js";
 import { Checksummer } from "./slots/checksums.js";
@@ -61,6 +62,7 @@ export class Session {
   readonly housekeeper: Housekeeper;
   readonly admin: AdminParts;
   readonly pinKeeper: PinKeeper;
+  readonly openFiles: OpenFiles;
   readonly #pins: PinSet;
   readonly #links = new SlotLinks();
   readonly #files: SlotFiles;
@@ -130,6 +132,14 @@ export class Session {
     });
     this.admin = this.#adminParts();
     this.pinKeeper = new PinKeeper(this.admin);
+    this.openFiles = new OpenFiles({
+      ...this.admin,
+      counters: this.counters,
+      takeSequence: this.sequence.take,
+      takeStamp: this.sequence.takeStamp,
+      indexFull,
+      noteRecord: (bytes) => this.gauge.noteRecord(bytes),
+    });
     this.#discovery = this.#newDiscovery();
     this.#removing = removeOldIndexes(state.paths, state.epoch, log);
   }
@@ -294,6 +304,7 @@ export class Session {
     const { log } = this.options;
     let quiet = false;
     this.drive.stop();
+    this.openFiles.staged.abandonAll();
     try {
       quiet = await this.#quiesce();
       if (!quiet) throw new CacheError("E_IO", "Cannot stop clean: the drive does not answer");
@@ -358,6 +369,7 @@ export class Session {
       pins: this.#pins,
       walks: new Walks(this.blocks),
       limits: () => this.#limits,
+      onCorrupt: this.#onCorrupt,
     };
   }
 

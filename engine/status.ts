@@ -5,6 +5,7 @@ import type { Life } from "./blocks.js";
 import type { Counters } from "./counters.js";
 import type { Latencies } from "./latencies.js";
 import type { Limits } from "./limits.js";
+import type { HoldStatus } from "./open-api.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
 import { volumeStatus } from "./volume-tally.js";
 import { VERSION } from "./version.js";
@@ -24,6 +25,7 @@ export interface StatusParts {
   readonly counters: Counters;
   readonly latencies: Latencies;
   readonly pins: number;
+  readonly holds: HoldStatus;
   readonly start: StartReport;
 }
 
@@ -71,6 +73,7 @@ export function statusOf(parts: StatusParts): CacheStatus {
       bytes: life.ranking.pinned.pinnedBytes,
       bytesMax: limits.pinBytesMax,
     },
+    holds: parts.holds,
     corrupt: counters.corrupt,
     bypassed: counters.bypassed,
     start: parts.start,

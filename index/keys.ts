@@ -101,6 +101,11 @@ export function decodeVolumeKey(key: Uint8Array): VolumeKeyParts {
   return { kind: "whole", fs, volume: second.name };
 }
 
+/** Key of a note: as that of a volume. @param name at most NAME_BYTES_MAX bytes. */
+export function noteKey(fs: Buffer, name: Buffer): Buffer {
+  return volumeKey(fs, name);
+}
+
 /** Every key of a file system: its own record and its volumes. */
 export function fsRange(fs: Buffer): KeyRange {
   const start = fsKey(fs);

@@ -32,7 +32,7 @@ export class LedgerPins {
   readonly #records = new Map<number, PinRecord>();
 
   /** @param commit writes durably, one change after another. @throws {CacheError} E_INDEX_CORRUPT. */
-  constructor(environment: Environment<"state" | "pins">, commit: Change) {
+  constructor(environment: Pick<Environment<"pins">, "scan">, commit: Change) {
     this.#commit = commit;
     for (let after: Buffer | undefined; ;) {
       const found = environment.scan("pins", {}, RECORDS_A_SCAN, after);

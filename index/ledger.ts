@@ -1,6 +1,6 @@
 /**
- * The ledger: the small durable store for what no wipe may lose. It holds the state mark, the epoch and the
- * pins; unsent changes will get a table of their own. Every change is flushed before its promise resolves.
+ * The ledger: the small durable store for what no wipe may lose. It holds the state mark, the epoch, the
+ * pins and the notes of front-ends; unsent changes will get a table of their own. Every change is flushed before its promise resolves.
  * Format: engine/FORMAT.md "Ledger".
  */
 import { statSync } from "node:fs";
@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { syncDirectory } from "./core/sync-directory.js";
 import { CacheError, messageOf } from "./core/errors.js";
 import { Environment, type Write } from "./environment.js";
+import { LedgerNotes } from "./ledger-notes.js";
 import { LedgerPins } from "./ledger-pins.js";
 import { decodeLedgerState, encodeLedgerState } from "./ledger-state.js";
 import type { LedgerState, StateMark } from "./ledger-state.js";
@@ -15,7 +16,7 @@ import type { LedgerState, StateMark } from "./ledger-state.js";
 export type { StateMark } from "./ledger-state.js";
 
 /** Room for tables of later sections, which an older program leaves alone. */
-const LEDGER_TABLES = ["state", "pins"] as const;
+const LEDGER_TABLES = ["state", "pins", "notes"] as const;
 type LedgerTable = (typeof LEDGER_TABLES)[number];
 const LEDGER_MAP_BYTES = 64 * 1024 * 1024;
 const stateKey = Buffer.from("state");
@@ -33,6 +34,7 @@ export class Ledger {
   readonly #environment: Environment<LedgerTable>;
   readonly #directory: string;
   readonly #pins: LedgerPins;
+  readonly #notes: LedgerNotes;
   #state: LedgerState;
   #last: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
@@ -42,6 +44,7 @@ export class Ledger {
     this.#directory = directory;
     this.#state = state;
     this.#pins = new LedgerPins(environment, (writes) => this.#commit(writes));
+    this.#notes = new LedgerNotes(environment, (writes) => this.#commit(writes));
   }
 
   /** Whether a ledger, finished or not, is in the directory. */
@@ -90,6 +93,12 @@ export class Ledger {
   get pins(): LedgerPins {
     this.#checkOpen();
     return this.#pins;
+  }
+
+  /** What front-ends want kept. */
+  get notes(): LedgerNotes {
+    this.#checkOpen();
+    return this.#notes;
   }
 
   /** As it is on the drive: a change that is under way does not show. */

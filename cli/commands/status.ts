@@ -63,6 +63,11 @@ export function statusFields(status: CacheStatus): [string, string][] {
       `${formatCount(status.pins.count)}, ${formatBytes(status.pins.bytes)} kept from culling, at most ` +
         formatBytes(status.pins.bytesMax),
     ],
+    [
+      "open",
+      `${formatCount(status.holds.files)} files; ${formatBytes(status.holds.keptBytes)} kept from culling with pins, ` +
+        `at most ${formatBytes(status.holds.bytesMax)}`,
+    ],
     ["requests", `${formatCount(status.hits)} hits, ${formatCount(status.misses)} misses${ratio}`],
     [
       "puts",

@@ -1,6 +1,6 @@
 /** What operators ask of a cache, put together: arguments are checked here, and what a wipe interrupts is done again. */
 import { CacheError } from "../../index/core/errors.js";
-import { type NameBytes, checkBlock, checkFsName, checkName } from "../../index/core/names.js";
+import { type NameBytes, checkBlock, checkFsName, checkName, nameBuffer } from "../../index/core/names.js";
 import { type Selector, checkSelector } from "../../index/core/selector.js";
 import type { Ledger } from "../../index/ledger.js";
 import {
@@ -22,7 +22,9 @@ import type { PinSet } from "../cull/pin-set.js";
 import type { Housekeeper } from "../housekeeper.js";
 import type { Limits } from "../limits.js";
 import type { SlotTable } from "../slots/slot-table.js";
+import type { FileEntry, FileName, FilePage } from "../open-api.js";
 import { explanationOf } from "./explain.js";
+import { filePageOf, fileSteps } from "./files.js";
 import { flushSteps, newTally } from "./flush.js";
 import { Page, checkAfter, listSteps, pageOf } from "./listing.js";
 import { PinKeeper, pinSteps } from "./pins.js";
@@ -36,6 +38,8 @@ export interface AdminParts {
   readonly pins: PinSet;
   readonly walks: Walks;
   readonly limits: () => Limits;
+  /** Told of records that do not read back. */
+  readonly onCorrupt: (error: CacheError) => void;
 }
 
 /** Runs its body at once, or after the wipe that is under way. */
@@ -78,6 +82,25 @@ export class Admin implements AdminCalls {
       const page = new Page<ListEntry>(limit ?? LIST_ENTRIES_MAX);
       const done = await this.#parts.walks.run(listSteps(this.#parts, selection, after, page));
       return done ? pageOf(page) : undefined;
+    });
+  }
+
+  /** As OpenFileCalls.files. */
+  async files(
+    { fs, volume }: Pick<FileName, "fs" | "volume">,
+    { after, limit }: PageOptions<NameBytes> = {},
+  ): Promise<FilePage> {
+    const selection = await this.#checked(() => {
+      checkLimit(limit);
+      if (after !== undefined) checkName("inode", after);
+      return checkSelector({ fs, volume });
+    });
+    const from = after === undefined ? undefined : Buffer.from(nameBuffer(after));
+    return this.#whole(async () => {
+      const page = new Page<FileEntry>(limit ?? LIST_ENTRIES_MAX);
+      return (await this.#parts.walks.run(fileSteps(this.#parts, selection, from, page)))
+        ? filePageOf(page)
+        : undefined;
     });
   }
 

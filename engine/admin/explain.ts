@@ -35,7 +35,7 @@ export function explanationOf(parts: AdminParts, tag: Tag): Explanation {
   const beyond = covered && hasSlot && !ranking.isPinned(slot);
   const known = {
     state,
-    inUse: hasSlot && room.isRead(slot),
+    inUse: hasSlot && (room.isRead(slot) || ranking.isHeld(slot)),
     pin: covered ? (beyond ? "beyond-budget" : "pinned") : "none",
     entry: entryOf(entry),
     ...(hasSlot && slotOf(parts, slot)),
@@ -107,7 +107,7 @@ function verdictOf(known: Known, hasSlot: boolean): { victim: boolean; why: stri
   if (state === "stale") return not("it was invalidated and is about to be dropped; no reader gets it");
   if (!hasSlot) return not(`all of its pages are zero: it takes no slot of ${PAGE_BYTES}-byte pages`);
   if (pin === "pinned") return not("it is pinned");
-  if (inUse) return not("it is being read or filled; after that it can be culled again");
+  if (inUse) return not("it is being read or filled, or its file is open; after that it can be culled again");
   const place =
     recency?.rank === undefined
       ? `at least ${RANK_LOOKS_MAX} blocks go first`

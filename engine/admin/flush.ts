@@ -16,16 +16,17 @@ export function* flushSteps(
   tally: ReturnType<typeof newTally>,
 ): Generator<void> {
   const { blocks, housekeeper, pins } = parts;
-  const { room } = blocks.life;
+  const { room, objects } = blocks.life;
   for (const file of selectedFiles(blocks, selection)) {
     const { volume, object } = file;
+    const isOpen = (): boolean => (objects.loadedIn(volume.id, object.inode)?.holds ?? 0) > 0;
     let left = false;
     for (const found of cachedBlocks(blocks, file)) {
       if (found === undefined) yield;
       if (found === undefined) continue;
       const { block, entry } = found;
       if (pins.coversNames(volume, object.inode)) tally.skipped.pinned += 1;
-      else if (room.isRead(entry.slot)) tally.skipped.inUse += 1;
+      else if (room.isRead(entry.slot) || isOpen()) tally.skipped.inUse += 1;
       else {
         tally.dropped.blocks += 1;
         tally.dropped.bytes += cachedBytesOf(entry);

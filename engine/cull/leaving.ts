@@ -58,6 +58,11 @@ export class Leaving {
     return this.#readers.has(slot);
   }
 
+  /** Whether anybody reads any slot. */
+  get anyRead(): boolean {
+    return this.#readers.size > 0;
+  }
+
   startReading(slot: number): void {
     this.#readers.set(slot, (this.#readers.get(slot) ?? 0) + 1);
   }

@@ -1,23 +1,39 @@
 /**
  * All blocks by their worth: a policy of its own for each share of the capacity, and one answer to who goes next. Without
- * shares there is one policy and nothing between it and its callers. Blocks that pins keep from culling are in none of
- * them, but still count in their share.
+ * shares there is one policy and nothing between it and its callers. Blocks that are kept from culling are in none of
+ * them, but still count in their share. Files may have a rank: blocks of the first go before all others, blocks of the
+ * last get a second turn when theirs has come.
  */
 import { PAGE_BYTES } from "../../index/core/layout.js";
 import type { SlotTable } from "../slots/slot-table.js";
 import { grown } from "../slots/slot-table.js";
-import type { CullPolicy } from "./policy.js";
+import type { CullRank } from "../open-api.js";
+import { HELD, KeptSlots, PINNED } from "./kept-slots.js";
+import { type CullPolicy, VICTIM_LOOKS_MAX } from "./policy.js";
+import { Ranks } from "./ranks.js";
 import { NO_SHARE, Shares } from "./shares.js";
 
 type MayLeave = (slot: number) => boolean;
 
-/** What pins may keep from culling. */
-export interface PinBudget {
+/** What pins may keep from culling, and what pins and open files may together. */
+export interface KeepBudget {
   readonly pinBytesMax: number;
   readonly pinSlotsMax: number;
+  readonly holdBytesMax: number;
+  readonly holdSlotsMax: number;
 }
 
-const NO_PINS: PinBudget = { pinBytesMax: 0, pinSlotsMax: 0 };
+const NO_BUDGET: KeepBudget = { pinBytesMax: 0, pinSlotsMax: 0, holdBytesMax: 0, holdSlotsMax: 0 };
+
+/** What sets a block apart from others of its share. */
+export interface Standing {
+  /** It is to be kept from culling, if the budget of pins allows. */
+  readonly pinned?: boolean;
+  /** Somebody has its file open. */
+  readonly held?: boolean;
+  /** `normal` unless given. */
+  readonly rank?: CullRank;
+}
 
 export class Ranking {
   readonly #table: SlotTable;
@@ -30,23 +46,23 @@ export class Ranking {
   #shareOf = new Uint8Array(0);
   #usedAt = new Float64Array(0);
   #uses = 0;
-  /** Pinned blocks in the order of their use. By slot, and empty while there are none: one more than its pages, else 0. */
-  readonly #pinned: CullPolicy;
-  readonly #budget: () => PinBudget;
-  #pagesPinned = new Uint8Array(0);
-  #pinnedPages = 0;
-  #pinnedSlots = 0;
+  /** By share: blocks of the first rank, which the policies do not have. */
+  #early: readonly CullPolicy[];
+  readonly #ranks = new Ranks();
+  readonly #kept: KeptSlots;
+  readonly #budget: () => KeepBudget;
   #pinRefused = false;
 
   /** @param newPolicy makes an empty policy; a slot is in one of them at a time. */
-  constructor(table: SlotTable, newPolicy: () => CullPolicy, budget: () => PinBudget = () => NO_PINS) {
+  constructor(table: SlotTable, newPolicy: () => CullPolicy, budget: () => KeepBudget = () => NO_BUDGET) {
     this.#table = table;
     this.#newPolicy = newPolicy;
     this.#budget = budget;
-    this.#pinned = newPolicy();
+    this.#kept = new KeptSlots(newPolicy());
     this.#shares = new Shares([], () => 0);
     this.#only = newPolicy();
     this.#policies = [this.#only];
+    this.#early = [newPolicy()];
   }
 
   get name(): string {
@@ -61,36 +77,45 @@ export class Ranking {
   regroup(shares: Shares, shareOf: (slot: number) => number): void {
     // Typed arrays: an object for each of a million slots would be 80 MB.
     const order = new Uint32Array(this.#table.numbers);
-    const pinned = new Uint8Array(this.#table.numbers);
+    const kept = new Uint8Array(this.#table.numbers);
     let count = 0;
     for (const slot of this.order()) {
       order[count] = slot;
-      pinned[count] = this.isPinned(slot) ? 1 : 0;
+      kept[count] = (this.isPinned(slot) ? PINNED : 0) | (this.isHeld(slot) ? HELD : 0);
       count += 1;
     }
-    this.#clearPinned();
+    this.#kept.clear();
     this.#shares = shares;
     this.#policies = Array.from({ length: shares.count }, this.#newPolicy);
+    this.#early = Array.from({ length: shares.count }, this.#newPolicy);
     this.#only = shares.count === 1 ? this.#policies[0] : undefined;
     const slots = shares.count === 1 ? 0 : this.#table.numbers;
     this.#shareOf = new Uint8Array(slots);
     this.#usedAt = new Float64Array(slots);
     for (let place = 0; place < count; place += 1) {
       const slot = order[place] as number;
-      this.insert(slot, shareOf(slot), pinned[place] === 1);
+      const reasons = kept[place] as number;
+      const standing = {
+        pinned: (reasons & PINNED) !== 0,
+        held: (reasons & HELD) !== 0,
+        rank: this.#ranks.of(slot),
+      };
+      this.insert(slot, shareOf(slot), standing);
     }
   }
 
-  /** A block was stored in this slot. @param pinned it is to be kept from culling, if the budget of pins allows. */
-  insert(slot: number, share: number = NO_SHARE, pinned = false): void {
+  /** A block was stored in this slot. */
+  insert(slot: number, share: number = NO_SHARE, { pinned, held, rank = "normal" }: Standing = {}): void {
     if (this.#only === undefined) {
       this.#reserve(slot);
       this.#shareOf[slot] = share;
       this.#use(slot);
       this.#shares.charge(share, this.#table.pagesOf(slot));
     }
-    this.#policies[share]?.insert(slot);
-    if (pinned) this.pin(slot);
+    this.#ranks.set(slot, rank);
+    this.#policyOf(slot).insert(slot);
+    if (pinned === true) this.pin(slot);
+    if (held === true) this.hold(slot, rank);
   }
 
   /** Keeps the block in this slot from culling. @returns false if the budget of pins does not allow it. */
@@ -101,40 +126,66 @@ export class Ranking {
       this.notePinRefused();
       return false;
     }
-    if (slot >= this.#pagesPinned.length) {
-      const slots = Math.max(slot + 1, this.#table.numbers, Math.floor(this.#pagesPinned.length * 1.5));
-      this.#pagesPinned = grown(this.#pagesPinned, new Uint8Array(slots));
-    }
-    this.#policyOf(slot).remove(slot);
-    this.#pagesPinned[slot] = pages + 1;
-    this.#pinnedPages += pages;
-    this.#pinnedSlots += 1;
-    this.#pinned.insert(slot);
+    if (!this.isKept(slot)) this.#policyOf(slot).remove(slot);
+    this.#kept.add(slot, PINNED, pages);
     return true;
   }
 
-  /** Lets the block in this slot be culled again, as if it had just been used. */
+  /** Lets the block in this slot be culled again, as if it had just been used; unless somebody has its file open. */
   unpin(slot: number): void {
-    if (!this.isPinned(slot)) return;
-    this.#removePinned(slot);
-    if (this.#only === undefined) this.#use(slot);
-    this.#policyOf(slot).insert(slot);
+    if (this.#kept.drop(slot, PINNED)) this.#insertAgain(slot);
+  }
+
+  /** Keeps the block in this slot from culling while somebody has its file open, whatever the budget. */
+  hold(slot: number, rank: CullRank): void {
+    if (!this.isKept(slot)) this.#policyOf(slot).remove(slot);
+    this.#ranks.set(slot, rank);
+    this.#kept.add(slot, HELD, this.#table.pagesOf(slot));
+  }
+
+  /** Nobody has the file any more: its block can be culled again, as if it had just been used; unless it is pinned. */
+  letGo(slot: number): void {
+    if (this.#kept.drop(slot, HELD)) this.#insertAgain(slot);
+  }
+
+  /** Whether the block in this slot is in no policy: it is pinned, or its file is open. */
+  isKept(slot: number): boolean {
+    return this.#kept.has(slot);
+  }
+
+  isHeld(slot: number): boolean {
+    return this.#kept.has(slot, HELD);
   }
 
   isPinned(slot: number): boolean {
-    return this.#pinnedSlots > 0 && (this.#pagesPinned[slot] ?? 0) !== 0;
+    return this.#kept.has(slot, PINNED);
   }
 
-  /** Whether so much more may be kept from culling. */
+  /** Whether so much more may be kept from culling by pins. */
   mayPin(slots: number, pages: number): boolean {
     const { pinBytesMax, pinSlotsMax } = this.#budget();
-    if (this.#pinnedSlots + slots > pinSlotsMax) return false;
-    return (this.#pinnedPages + pages) * PAGE_BYTES <= pinBytesMax;
+    const pinned = this.#kept.sum(PINNED);
+    return pinned.slots + slots <= pinSlotsMax && (pinned.pages + pages) * PAGE_BYTES <= pinBytesMax;
   }
 
-  /** What is kept from culling. */
+  /** Whether so much more, which is neither pinned nor held, may be kept from culling because its file is open. */
+  mayHold(slots: number, pages: number): boolean {
+    const { holdBytesMax, holdSlotsMax } = this.#budget();
+    const kept = this.#kept.sum();
+    return kept.slots + slots <= holdSlotsMax && (kept.pages + pages) * PAGE_BYTES <= holdBytesMax;
+  }
+
+  /** What pins keep from culling. */
   get pinned(): { readonly pinnedSlots: number; readonly pinnedBytes: number } {
-    return { pinnedSlots: this.#pinnedSlots, pinnedBytes: this.#pinnedPages * PAGE_BYTES };
+    const { slots, pages } = this.#kept.sum(PINNED);
+    return { pinnedSlots: slots, pinnedBytes: pages * PAGE_BYTES };
+  }
+
+  /** What open files keep from culling, and what they and pins do together. */
+  get held(): { readonly heldBytes: number; readonly keptBytes: number; readonly keptSlots: number } {
+    const { pages: keptPages, slots: keptSlots } = this.#kept.sum();
+    const { pages: heldPages } = this.#kept.sum(HELD);
+    return { heldBytes: heldPages * PAGE_BYTES, keptBytes: keptPages * PAGE_BYTES, keptSlots };
   }
 
   /** A block that is to be pinned found no room among those that are. */
@@ -156,12 +207,13 @@ export class Ranking {
 
   /** The block in this slot was hit. */
   touch(slot: number): void {
-    if (this.isPinned(slot)) this.#pinned.touch(slot);
-    else if (this.#only !== undefined) this.#only.touch(slot);
-    else {
-      this.#use(slot);
-      this.#policies[this.#shareOf[slot] as number]?.touch(slot);
+    if (this.isKept(slot)) {
+      this.#kept.touch(slot);
+      return;
     }
+    if (this.#only === undefined) this.#use(slot);
+    this.#policyOf(slot).touch(slot);
+    this.#ranks.used(slot);
   }
 
   /** The block in this slot takes so many pages from now on. */
@@ -177,23 +229,29 @@ export class Ranking {
     if (this.#only === undefined) {
       this.#shares.charge(this.#shareOf[slot] as number, -this.#table.pagesOf(slot));
     }
-    if (this.isPinned(slot)) this.#removePinned(slot);
-    else this.#policyOf(slot).remove(slot);
+    if (!this.#kept.drop(slot)) this.#policyOf(slot).remove(slot);
   }
 
   /** Who goes next: of shares over their maximum first, of those at their minimum last. */
   victim(mayLeave: MayLeave): number | undefined {
-    if (this.#only !== undefined) return this.#only.victim(mayLeave);
-    return (
-      this.overVictim(mayLeave) ??
-      this.#oldest(mayLeave, (share) => !this.#shares.isKept(share)) ??
-      this.#oldest(mayLeave, () => true)
-    );
+    return this.#inTurn(() => {
+      if (this.#only !== undefined)
+        return this.#early[NO_SHARE]?.victim(mayLeave) ?? this.#only.victim(mayLeave);
+      return (
+        this.#over(mayLeave, NO_SHARE, 0) ??
+        this.#oldest(mayLeave, (share) => !this.#shares.isKept(share)) ??
+        this.#oldest(mayLeave, () => true)
+      );
+    });
   }
 
   /** Who has to go so that no share is over its maximum, with so many pages more in one of them. */
   overVictim(mayLeave: MayLeave, share = NO_SHARE, pages = 0): number | undefined {
     if (this.#only !== undefined) return undefined;
+    return this.#inTurn(() => this.#over(mayLeave, share, pages));
+  }
+
+  #over(mayLeave: MayLeave, share: number, pages: number): number | undefined {
     for (const over of this.#shares.over(share, pages)) {
       const inside = (other: number): boolean => this.#shares.isWithin(other, over);
       const slot =
@@ -204,19 +262,24 @@ export class Ranking {
     return undefined;
   }
 
-  /** From the least to the most valuable; pinned blocks come last. */
+  /** From the least to the most valuable; what is kept from culling comes last. */
   *order(): Generator<number> {
     yield* this.cullable();
-    yield* this.#pinned.order();
+    yield* this.#kept.order();
   }
 
   /** What may be culled, from the least to the most valuable. */
   *cullable(): Generator<number> {
-    if (this.#only !== undefined) {
-      yield* this.#only.order();
+    yield* this.#byUse(this.#early);
+    yield* this.#byUse(this.#policies);
+  }
+
+  *#byUse(policies: readonly CullPolicy[]): Generator<number> {
+    if (policies.length === 1) {
+      yield* (policies[0] as CullPolicy).order();
       return;
     }
-    const heads = this.#policies.map((policy) => policy.order()[Symbol.iterator]());
+    const heads = policies.map((policy) => policy.order()[Symbol.iterator]());
     const next = heads.map((head) => head.next());
     for (;;) {
       let first = -1;
@@ -231,10 +294,18 @@ export class Ranking {
     }
   }
 
-  /** Of the candidates of all shares that `wanted` allows, the one whose last use is longest ago. */
+  /** Of the candidates of all shares that `wanted` allows, the one whose last use is longest ago; the first rank before others. */
   #oldest(mayLeave: MayLeave, wanted: (share: number) => boolean): number | undefined {
+    return this.#oldestOf(this.#early, mayLeave, wanted) ?? this.#oldestOf(this.#policies, mayLeave, wanted);
+  }
+
+  #oldestOf(
+    policies: readonly CullPolicy[],
+    mayLeave: MayLeave,
+    wanted: (share: number) => boolean,
+  ): number | undefined {
     let oldest: number | undefined;
-    for (const [share, policy] of this.#policies.entries()) {
+    for (const [share, policy] of policies.entries()) {
       if (!wanted(share)) continue;
       const slot = policy.victim(mayLeave);
       if (slot !== undefined && (oldest === undefined || this.#usedBefore(slot, oldest))) oldest = slot;
@@ -242,22 +313,28 @@ export class Ranking {
     return oldest;
   }
 
+  /** The first time that its turn comes, a block of the last rank counts as used instead. */
+  #inTurn(choose: () => number | undefined): number | undefined {
+    for (let spared = 0; ; spared += 1) {
+      const slot = choose();
+      if (slot === undefined || spared === VICTIM_LOOKS_MAX || !this.#ranks.isToBeSpared(slot)) return slot;
+      if (this.#only === undefined) this.#use(slot);
+      this.#policyOf(slot).touch(slot);
+      this.#ranks.spare(slot);
+    }
+  }
+
+  /** The policy that a block which is not kept is in, by its share and rank. */
   #policyOf(slot: number): CullPolicy {
-    return this.#only ?? (this.#policies[this.#shareOf[slot] as number] as CullPolicy);
+    if (this.#only !== undefined && !this.#ranks.any) return this.#only;
+    const policies = this.#ranks.isFirst(slot) ? this.#early : this.#policies;
+    return policies[this.shareOf(slot)] as CullPolicy;
   }
 
-  #removePinned(slot: number): void {
-    this.#pinned.remove(slot);
-    this.#pinnedPages -= (this.#pagesPinned[slot] as number) - 1;
-    this.#pinnedSlots -= 1;
-    this.#pagesPinned[slot] = 0;
-  }
-
-  #clearPinned(): void {
-    this.#pinned.clear();
-    this.#pagesPinned.fill(0);
-    this.#pinnedPages = 0;
-    this.#pinnedSlots = 0;
+  #insertAgain(slot: number): void {
+    if (this.#only === undefined) this.#use(slot);
+    this.#ranks.used(slot);
+    this.#policyOf(slot).insert(slot);
   }
 
   #usedBefore(slot: number, other: number): boolean {

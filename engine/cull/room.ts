@@ -5,6 +5,7 @@
  *
  * A slot's way: free → filling (reserve) → used (settle) → leaving (leave, or culled) → free.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { SlotFiles } from "../slots/slot-files.js";
 import { STATE, type SlotTable } from "../slots/slot-table.js";
 import type { WriteBack } from "../slots/write-back.js";
@@ -13,9 +14,10 @@ import { Budget, type RoomLimits } from "./budget.js";
 import { Culler } from "./culler.js";
 import type { Drive } from "./drive.js";
 import type { FreeLists } from "./free-lists.js";
-import { Evictor } from "./evictor.js";
+import { Evictor, SLICE_VICTIMS_MAX } from "./evictor.js";
 import { GiveBack, type GivenBack } from "./give-back.js";
 import { Leaving } from "./leaving.js";
+import type { CullRank } from "../open-api.js";
 import type { PinOwner, PinSet } from "./pin-set.js";
 import type { Ranking } from "./ranking.js";
 import type { VolumeNames } from "./shares.js";
@@ -24,6 +26,9 @@ import { type Reservation, type ReserveAnswer, Waiting } from "./waiting.js";
 /** A tenant takes no slot more than so many times its size while there is other room. */
 const OVERSIZE_FACTOR = 4;
 
+/** How long an eviction waits for blocks that are being read. */
+const EVICT_WAIT_MS = 1000;
+const EVICT_RETRY_MS = 5;
 /** A block of 64 pages takes the place of so many of one page. */
 const SHARE_VICTIMS_MAX = SLOT_PAGES;
 
@@ -59,6 +64,9 @@ export interface RoomParts {
 export interface Owner extends PinOwner {
   readonly id: number;
   readonly volume: VolumeNames & { readonly id: number };
+  /** How many have the file open. */
+  readonly holds: number;
+  readonly rank: CullRank;
 }
 
 export class Room {
@@ -130,7 +138,8 @@ export class Room {
     const { id: objectId, volume } = owner;
     table.move(slot, STATE.filling, STATE.used);
     table.setTenant(slot, { volumeId: volume.id, objectId, block }, validBytes);
-    ranking.insert(slot, ranking.shares.of(volume), pins.covers(owner));
+    const standing = { pinned: pins.covers(owner), held: owner.holds > 0, rank: owner.rank };
+    ranking.insert(slot, ranking.shares.of(volume), standing);
     this.#fitShare(volume, 0); // its slot may be larger than it
     this.#kickForWaiters();
   }
@@ -237,6 +246,30 @@ export class Room {
     } finally {
       this.changed(); // headroom went first
     }
+  }
+
+  /**
+   * Drops the least valuable blocks until no more than so much valid data is left, or nothing that may go. Their slots are
+   * free then, and stay as large as they are. @returns how many blocks went.
+   */
+  async evict(validBytesMax: number): Promise<number> {
+    const { table, now, onSlice } = this.#parts;
+    const wanted = (): boolean => table.validBytes > validBytesMax;
+    let blocks = 0;
+    for (let waitedMs = 0; wanted() && !this.#closed && waitedMs < EVICT_WAIT_MS;) {
+      const beganMs = now();
+      const victims = this.#evictor.evict(SLICE_VICTIMS_MAX, wanted);
+      blocks += victims;
+      await this.#leaving.released();
+      if (victims > 0) onSlice(beganMs);
+      else if (!this.#leaving.anyRead) break;
+      else {
+        waitedMs += EVICT_RETRY_MS;
+        await sleep(EVICT_RETRY_MS);
+      }
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    return blocks;
   }
 
   /** What is to be kept ready for writers now. */

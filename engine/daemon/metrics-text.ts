@@ -86,6 +86,14 @@ function room(out: Exposition, status: CacheStatus): void {
     DRIVE_STATES.map((state) => [{ state }, drive.state === state ? 1 : 0]),
   );
   out.gauge(
+    "tagcache_kept_bytes",
+    "What pins, open files and files being stored keep from culling, and the most",
+    [
+      [{ state: "kept" }, status.holds.keptBytes],
+      [{ state: "max" }, status.holds.bytesMax],
+    ],
+  );
+  out.gauge(
     "tagcache_share_used_bytes",
     "Use of a share of the capacity",
     shares.map(({ fs, volume = "", usedBytes }) => [{ fs, volume }, usedBytes]),

@@ -50,6 +50,7 @@ const SHAPE = {
   culled: "number",
   notCulled: { inUse: "number", pinned: "number" },
   pins: { count: "number", bytes: "number", bytesMax: "number" },
+  holds: { files: "number", bytes: "number", keptBytes: "number", bytesMax: "number", stagedBytes: "number" },
   corrupt: "number",
   bypassed: {},
   start: { kind: "string", action: "string", ms: "number" },

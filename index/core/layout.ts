@@ -42,6 +42,11 @@ export const SYMLINK_BYTES_MAX = 4096;
 /** Opaque value beside a directory entry: 0 to this many bytes. */
 export const ENTRY_VALUE_BYTES_MAX = 4096;
 
+/** Notes of a ledger; bytes of one, and of its name, which has 1 at least. */
+export const NOTES_MAX = 10_000;
+export const NOTE_BYTES_MAX = 1024;
+export const NOTE_NAME_BYTES_MAX = 1024;
+
 /** Version of the whole directory: slots, index, checkpoint. An older one is wiped at start, a newer one refused. */
 export const FORMAT_VERSION = 2;
 /** Version of the ledger, which is never wiped for its age but migrated. */

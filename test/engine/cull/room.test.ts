@@ -76,7 +76,15 @@ async function withRoom(
 
 function ownerOf(id: number) {
   const volume = { id: 1, fs: Buffer.from("test"), volume: Buffer.from("volume") };
-  return { id, volume, inode: Buffer.from("file"), pinsVersion: -1, pinned: false };
+  return {
+    id,
+    volume,
+    inode: Buffer.from("file"),
+    pinsVersion: -1,
+    pinned: false,
+    holds: 0,
+    rank: "normal" as const,
+  };
 }
 
 function granted(answer: Reservation | string): Reservation {
