@@ -45,6 +45,7 @@ const EXIT_BY_CODE: Readonly<Record<CacheErrorCode, number>> = {
   E_INDEX_CORRUPT: EXIT.data,
   E_LEDGER_CORRUPT: EXIT.data,
   E_SLOT_CORRUPT: EXIT.data,
+  E_TRACE: EXIT.data,
   E_IO: EXIT.io,
   E_NO_SPACE: EXIT.temporary,
   E_FRAME: EXIT.protocol,

@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   E_INDEX_CORRUPT: "a record of the index does not read back; run fsck, then wipe",
   E_LEDGER_CORRUPT: "the ledger does not read back; the message says what to do",
   E_SLOT_CORRUPT: "the bytes of a slot fail their checksum; the block is dropped and read as a miss",
+  E_TRACE: "the file is no recording of accesses, or one that does not read back; name another",
   E_IO: "the drive refused a read or write; the errno is in the cause",
   E_NO_SPACE: "no room could be made; go on without the cache",
   E_FRAME: "a message on the wire is malformed or too large; the connection is closed",
