@@ -205,8 +205,13 @@ export class Blocks {
   /** Queues the removal of the entry that names this slot's tenant, if it does name the slot. */
   dropTenant(slot: number): void {
     const { table } = this.#parts;
+    const { index } = this.#life;
     const [objectId, block] = [table.objectIdOf(slot), table.blockOf(slot)];
-    if (this.entryOf(objectId, block)?.slot === slot) this.#life.index.removeEntry(objectId, block);
+    try {
+      if (index.slotOf(objectId, block) === slot) index.removeEntry(objectId, block);
+    } catch (error) {
+      this.#dropUnreadable(objectId, block, error);
+    }
   }
 
   /** An entry that does not read back is dropped and counts as none: LMDB does not check its pages. */
@@ -214,13 +219,17 @@ export class Blocks {
     try {
       return this.#life.index.getEntry(objectId, block);
     } catch (error) {
-      if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
-      this.#parts.counters.corrupt += 1;
-      this.#parts.log("warn", "an entry of the index does not read back and is dropped", {
-        error: error.message,
-      });
-      this.#life.index.removeEntry(objectId, block);
+      this.#dropUnreadable(objectId, block, error);
       return undefined;
     }
+  }
+
+  #dropUnreadable(objectId: number, block: number, error: unknown): void {
+    if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
+    this.#parts.counters.corrupt += 1;
+    this.#parts.log("warn", "an entry of the index does not read back and is dropped", {
+      error: error.message,
+    });
+    this.#life.index.removeEntry(objectId, block);
   }
 }

@@ -281,14 +281,7 @@ export class Session {
   }
 
   #startLife(index: BlockIndex, epoch: number): void {
-    const table = this.table;
-    table.volumes.restart();
-    for (let slot = 0; slot < table.numbers; slot += 1) {
-      if (table.stateOf(slot) !== STATE.used) continue;
-      table.move(slot, STATE.used, STATE.free);
-      table.clearTenant(slot);
-    }
-    table.volumes.done();
+    this.table.wipe();
     this.blocks.life.objects.giveUpTallies();
     this.housekeeper.clear();
     const names = { nextObjectId: 1, nextVolumeId: 1, objects: 0 };
@@ -296,7 +289,7 @@ export class Session {
     this.blocks.startLife(this.#newLife(index, objects, epoch));
     this.#regroup();
     this.gauge.reset();
-    this.blocks.life.room.giveAllFree();
+    this.blocks.life.room.takeStock();
   }
 
   /** The order of a clean stop; on any trouble the mark stays unclean and the locks are given up all the same. */

@@ -52,8 +52,11 @@ export function statusOf(parts: StatusParts): CacheStatus {
     slots: {
       total: table.existing,
       used: table.countOf(STATE.used),
-      // A slot on its way to or from a tenant counts as free, so that the parts add up to the total.
-      free: table.countOf(STATE.free) + table.countOf(STATE.filling) + table.countOf(STATE.leaving),
+      // A slot on its way to or from a tenant, or out of a wipe, counts as free, so that the parts add up to the total.
+      free: [STATE.free, STATE.filling, STATE.leaving, STATE.wiped].reduce(
+        (slots, state) => slots + table.countOf(state),
+        0,
+      ),
       quarantined: table.countOf(STATE.quarantined),
       unknown: table.countOf(STATE.unknown),
     },

@@ -6,7 +6,7 @@
  * Format: engine/FORMAT.md "Block record".
  */
 import type { Entry } from "./entry.js";
-import { ENTRY_BYTES, readEntry, writeEntry } from "./entry.js";
+import { ENTRY_BYTES, readEntry, readEntrySlot, writeEntry } from "./entry.js";
 import { CacheError } from "./core/errors.js";
 
 /** Blocks n * GROUP_BLOCKS to n * GROUP_BLOCKS + 7 share a record, under the key of the first of them. */
@@ -23,11 +23,21 @@ export function groupFirstBlock(block: number): number {
  * @returns undefined when the record has none for it. @throws {CacheError} E_INDEX_CORRUPT.
  */
 export function readGroupEntry(record: Uint8Array, block: number): Entry | undefined {
+  const offset = entryOffset(record, block);
+  return offset === undefined ? undefined : readEntry(record, offset);
+}
+
+/** The slot alone of what readGroupEntry returns. @throws {CacheError} E_INDEX_CORRUPT. */
+export function readGroupSlot(record: Uint8Array, block: number): number | undefined {
+  const offset = entryOffset(record, block);
+  return offset === undefined ? undefined : readEntrySlot(record, offset);
+}
+
+function entryOffset(record: Uint8Array, block: number): number | undefined {
   const bits = checkGroup(record);
   const place = block % GROUP_BLOCKS;
   if ((bits & (1 << place)) === 0) return undefined;
-  const before = bits & ((1 << place) - 1);
-  return readEntry(record, HEAD_BYTES + ENTRY_BYTES * bitCount(before));
+  return HEAD_BYTES + ENTRY_BYTES * bitCount(bits & ((1 << place) - 1));
 }
 
 /** Every block of a record, ascending. @throws {CacheError} E_INDEX_CORRUPT. */

@@ -8,7 +8,7 @@ import { CacheError } from "./core/errors.js";
 import { FORMAT_VERSION } from "./core/layout.js";
 import { INDEX_TABLES, batchOf } from "./batch.js";
 import type { IndexTable } from "./batch.js";
-import { groupFirstBlock, readGroupEntry } from "./block-group.js";
+import { groupFirstBlock, readGroupEntry, readGroupSlot } from "./block-group.js";
 import type { Changes, NameChange } from "./changes.js";
 import type { Entry } from "./entry.js";
 import { Environment } from "./environment.js";
@@ -37,7 +37,7 @@ import {
   encodeVolumeRecord,
 } from "./records.js";
 import type { FsRecord, ObjectRecord, VolumeRecord } from "./records.js";
-import { walkBlocks, walkNames } from "./scan.js";
+import { hasBlocks, walkBlocks, walkNames } from "./scan.js";
 import type { IndexedBlock, Layers } from "./scan.js";
 
 export interface BlockIndexOptions {
@@ -231,14 +231,30 @@ export class BlockIndex {
   }
 
   getEntry(objectId: number, block: number): Entry | undefined {
+    const queued = this.#queuedEntry(objectId, block);
+    if (queued !== undefined) return queued ?? undefined;
+    const record = this.#peekGroup(objectId, block);
+    return record === undefined ? undefined : readGroupEntry(record, block);
+  }
+
+  /** The slot of what getEntry returns, at less garbage. */
+  slotOf(objectId: number, block: number): number | undefined {
+    const queued = this.#queuedEntry(objectId, block);
+    if (queued !== undefined) return queued?.slot;
+    const record = this.#peekGroup(objectId, block);
+    return record === undefined ? undefined : readGroupSlot(record, block);
+  }
+
+  #queuedEntry(objectId: number, block: number): Entry | null | undefined {
     this.#checkOpen();
     const { pending, inFlight } = this.#commits;
-    let queued = pending.entry(objectId, block);
-    if (queued === undefined) queued = inFlight?.entry(objectId, block);
-    if (queued !== undefined) return queued ?? undefined;
+    const queued = pending.entry(objectId, block);
+    return queued === undefined ? inFlight?.entry(objectId, block) : queued;
+  }
+
+  #peekGroup(objectId: number, block: number): Uint8Array | undefined {
     writeBlockKey(this.#key, objectId, groupFirstBlock(block));
-    const record = this.#store.peek("blocks", this.#key);
-    return record === undefined ? undefined : readGroupEntry(record, block);
+    return this.#store.peek("blocks", this.#key);
   }
 
   putEntry(objectId: number, block: number, entry: Entry): void {
@@ -254,8 +270,8 @@ export class BlockIndex {
   }
 
   hasBlocks(objectId: number): boolean {
-    for (const _ of this.blocksOf(objectId)) return true;
-    return false;
+    this.#checkOpen();
+    return hasBlocks(this.#layers, objectId);
   }
 
   /** Every block of an object, ascending; may be resumed in a later event turn, see walkBlocks. */

@@ -57,6 +57,16 @@ export function* walkBlocks(layersNow: Layers, objectId?: number): Generator<Ind
   }
 }
 
+/** Whether an object has any block; where nothing is queued for it no entry is decoded. */
+export function hasBlocks(layersNow: Layers, objectId: number): boolean {
+  const { store, layers } = layersNow();
+  if (layers.some((layer) => layer.blocks.has(objectId))) {
+    for (const _ of walkBlocks(layersNow, objectId)) return true;
+    return false;
+  }
+  return store.scan("blocks", objectBlocksRange(objectId), 1).length > 0; // a record is never empty
+}
+
 function overlaid(
   found: IndexedBlock[],
   layers: readonly Changes[],

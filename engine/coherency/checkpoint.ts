@@ -33,6 +33,11 @@ const HEADER_CRC_AT = 92;
 const BODY_CRC_AT = 88;
 const BYTES_A_SLOT = 4 * 4 + 3 * 2 + 2;
 const SLOTS_MAX = 2 ** 32 - 1;
+const NAMED = 0xff;
+/** By state: 1 where a clean stop leaves slots in it. */
+const KEPT_STATES = Uint8Array.from(SLOT_STATES, (name) =>
+  name === "filling" || name === "leaving" || name === "wiped" ? 0 : 1,
+);
 
 // The arrays are written as they lie in memory; x64 and arm64 are both little-endian.
 assert.equal(os.endianness(), "LE");
@@ -133,12 +138,13 @@ function readFrom(fd: number): Checkpoint | string {
 
 /** The recency order names each used slot once and nothing else; all values are in range. */
 function inconsistency(slots: SlotArrays, order: Uint32Array): string | undefined {
-  const seen = new Uint8Array(slots.states.length);
+  // Used slots that the order has named are marked here: one look for each, for the order jumps about in memory.
+  const states = slots.states.slice();
   let used = 0;
   // No iterators here: they would leave garbage for every slot.
   for (let slot = 0; slot < slots.states.length; slot += 1) {
     const state = slots.states[slot] as number;
-    if (state >= SLOT_STATES.length || state === STATE.filling || state === STATE.leaving)
+    if (state >= KEPT_STATES.length || KEPT_STATES[state] === 0)
       return "the checkpoint holds an unknown slot state";
     if ((slots.pages[slot] as number) > SLOT_PAGES || (slots.validBytes[slot] as number) > SLOT_BYTES)
       return "the checkpoint holds an impossible slot";
@@ -146,9 +152,8 @@ function inconsistency(slots: SlotArrays, order: Uint32Array): string | undefine
   }
   for (let place = 0; place < order.length; place += 1) {
     const slot = order[place] as number;
-    if (slots.states[slot] !== STATE.used || seen[slot] !== 0)
-      return "the checkpoint's recency order does not fit its slots";
-    seen[slot] = 1;
+    if (states[slot] !== STATE.used) return "the checkpoint's recency order does not fit its slots";
+    states[slot] = NAMED;
   }
   return used === order.length ? undefined : "the checkpoint's recency order is not whole";
 }

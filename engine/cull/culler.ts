@@ -72,10 +72,11 @@ export class Culler {
 
   #wantingRoom(share: number): boolean {
     const { free, table } = this.#parts;
-    // Slots that nobody has looked at yet will turn out free.
-    if (table.countOf(STATE.unknown) > 0) return false;
+    // Slots that nobody has looked at yet, or that a wipe emptied, will turn out free.
+    if (!table.isSettled) return false;
     const { headroomSlots, headroomPages } = this.#budget;
     const { waiters, headPages } = this.#waiting;
+    if (this.#giveBack.isFitting && waiters === 0) return false; // headroom comes after
     // What is over the limits is given back to the drive, not made ready.
     const growth = this.#parts.drive.allows(1, 1) ? Math.max(0, this.#budget.growthPages()) : 0;
     const slotsReady = free.slots + this.#leaving.slots + Math.min(this.#budget.creatableSlots(), growth);
@@ -187,7 +188,7 @@ export class Culler {
   /** Whether there is any slot that could become free without anything new on the drive. */
   #mayComeFree(): boolean {
     const { table } = this.#parts;
-    return [STATE.used, STATE.filling, STATE.leaving, STATE.unknown].some(
+    return [STATE.used, STATE.filling, STATE.leaving, STATE.unknown, STATE.wiped].some(
       (state) => table.countOf(state) > 0,
     );
   }
@@ -208,7 +209,7 @@ export class Culler {
 
   #canCutFor(pages: number): boolean {
     const { free, drive, table } = this.#parts;
-    if (free.slots < 2 || table.countOf(STATE.unknown) > 0) return false;
+    if (free.slots < 2 || !table.isSettled) return false;
     if (free.smallestAtLeast(pages) !== undefined) return false;
     return free.pages + this.#budget.growthPages() >= pages && drive.allows(0, 0);
   }

@@ -37,6 +37,7 @@ export class GiveBack {
   /** Claimed, and without a tenant by now. */
   #ready: Going[] = [];
   readonly #running = new Set<Promise<unknown>>();
+  #fits = 0;
   #relieving: Promise<void> | undefined;
   #closed = false;
 
@@ -66,6 +67,11 @@ export class GiveBack {
    */
   fit(usedBytesMax = Number.POSITIVE_INFINITY): Promise<GivenBack | undefined> {
     return this.#run(this.#fit(usedBytesMax));
+  }
+
+  /** Free slots go to the drive just now: culling ahead of writers would only feed that. */
+  get isFitting(): boolean {
+    return this.#fits > 0;
   }
 
   /** Starts to give back what the drive lacks, unless at it; returns at once. */
@@ -115,6 +121,15 @@ export class GiveBack {
   }
 
   async #fit(usedBytesMax: number): Promise<GivenBack | undefined> {
+    this.#fits += 1;
+    try {
+      return await this.#fitTo(usedBytesMax);
+    } finally {
+      this.#fits -= 1;
+    }
+  }
+
+  async #fitTo(usedBytesMax: number): Promise<GivenBack | undefined> {
     const { table, limits } = this.#parts;
     const need = (): Need => ({
       pages: (table.usedBytes - Math.min(usedBytesMax, limits.slotBytesMax)) / PAGE_BYTES,

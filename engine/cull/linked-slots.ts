@@ -1,20 +1,25 @@
 /**
- * Doubly linked lists over slot numbers, in two shared arrays of 4 bytes a slot each: a slot is in at most one list at a
- * time, so the recency list and all free lists share them. Every operation is O(1).
+ * Doubly linked lists over slot numbers, in a shared array of 8 bytes a slot: a slot is in at most one list at a time, so the
+ * recency list and all free lists share it. Every operation is O(1). Both links of a slot lie side by side: among millions
+ * of slots a step costs one look at memory that is in no cache, not two.
  */
 import assert from "node:assert/strict";
 import { NO_SLOT } from "../../index/core/layout.js";
 import { grown } from "../slots/slot-table.js";
 
+const LINKS_A_SLOT = 2;
+/** Where the older neighbour of a slot stands, behind the newer one. */
+const OLDER = 1;
+
 export class SlotLinks {
-  previous = new Uint32Array(0);
-  next = new Uint32Array(0);
+  /** Of slot n: at 2n the next newer one in its list, at 2n + 1 the next older one. */
+  array = new Uint32Array(0);
 
   reserve(numbers: number): void {
-    if (numbers <= this.next.length) return;
-    const capacity = Math.max(numbers, 1024, Math.floor(this.next.length * 1.5));
-    this.previous = grown(this.previous, new Uint32Array(capacity));
-    this.next = grown(this.next, new Uint32Array(capacity));
+    const wanted = numbers * LINKS_A_SLOT;
+    if (wanted <= this.array.length) return;
+    const capacity = Math.max(numbers, 1024, Math.floor((this.array.length / LINKS_A_SLOT) * 1.5));
+    this.array = grown(this.array, new Uint32Array(capacity * LINKS_A_SLOT));
   }
 }
 
@@ -45,17 +50,19 @@ export class SlotList {
 
   /** The slot that came next after `slot`, or undefined at the newest. */
   newerThan(slot: number): number | undefined {
-    const newer = this.#links.previous[slot] as number;
+    const newer = this.#links.array[slot * LINKS_A_SLOT] as number;
     return newer === NO_SLOT ? undefined : newer;
   }
 
   /** Puts a slot that is in no list at the newest end. */
   push(slot: number): void {
     this.#links.reserve(slot + 1);
-    this.#links.previous[slot] = NO_SLOT;
-    this.#links.next[slot] = this.#head;
-    if (this.#head === NO_SLOT) this.#tail = slot;
-    else this.#links.previous[this.#head] = slot;
+    const { array } = this.#links;
+    const head = this.#head;
+    array[slot * LINKS_A_SLOT] = NO_SLOT;
+    array[slot * LINKS_A_SLOT + OLDER] = head;
+    if (head === NO_SLOT) this.#tail = slot;
+    else array[head * LINKS_A_SLOT] = slot;
     this.#head = slot;
     this.#slots += 1;
   }
@@ -63,12 +70,13 @@ export class SlotList {
   /** Takes a slot out of this list, wherever it stands. */
   remove(slot: number): void {
     assert.ok(this.#slots > 0);
-    const previous = this.#links.previous[slot] as number;
-    const next = this.#links.next[slot] as number;
-    if (previous === NO_SLOT) this.#head = next;
-    else this.#links.next[previous] = next;
-    if (next === NO_SLOT) this.#tail = previous;
-    else this.#links.previous[next] = previous;
+    const { array } = this.#links;
+    const newer = array[slot * LINKS_A_SLOT] as number;
+    const older = array[slot * LINKS_A_SLOT + OLDER] as number;
+    if (newer === NO_SLOT) this.#head = older;
+    else array[newer * LINKS_A_SLOT + OLDER] = older;
+    if (older === NO_SLOT) this.#tail = newer;
+    else array[older * LINKS_A_SLOT] = newer;
     this.#slots -= 1;
   }
 

@@ -18,6 +18,7 @@ import { Evictor, SLICE_VICTIMS_MAX } from "./evictor.js";
 import { GiveBack, type GivenBack } from "./give-back.js";
 import { Leaving } from "./leaving.js";
 import type { CullRank } from "../open-api.js";
+import { StockTaking } from "./stock-taking.js";
 import type { PinOwner, PinSet } from "./pin-set.js";
 import type { Ranking } from "./ranking.js";
 import type { VolumeNames } from "./shares.js";
@@ -77,6 +78,7 @@ export class Room {
   readonly #giveBack: GiveBack;
   readonly #culler: Culler;
   readonly #waiting: Waiting;
+  readonly #stock: StockTaking;
   /** Numbers given out whose file was then not made: retired for the table, the first to be given out again. */
   readonly #unmade: number[] = [];
   #closed = false;
@@ -104,6 +106,7 @@ export class Room {
     this.#leaving = leaving;
     this.#evictor = evictor;
     this.#giveBack = giveBack;
+    this.#stock = new StockTaking({ table, free: parts.free, onSlice: () => this.changed() });
     this.#culler = new Culler({ room: parts, budget, leaving, evictor, giveBack, waiting });
   }
 
@@ -211,6 +214,11 @@ export class Room {
     }
   }
 
+  /** Gives out the slots of a table that was wiped: some at once, the rest beside other work. */
+  takeStock(): void {
+    this.#stock.start();
+  }
+
   /** To be called when slots became free by other ways than this class's own. */
   changed(): void {
     if (this.#closed) return;
@@ -238,6 +246,7 @@ export class Room {
    * @returns what went, or undefined if the room was closed before that. @throws {CacheError} E_NO_SPACE.
    */
   async fit(usedBytesMax?: number): Promise<GivenBack | undefined> {
+    await this.#stock.done(); // free slots go before blocks
     while (!this.#closed && this.#evictor.fitShares(SHARE_VICTIMS_MAX) > 0) {
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
@@ -293,6 +302,7 @@ export class Room {
   async close(): Promise<void> {
     this.#closed = true;
     this.#waiting.close();
+    await this.#stock.stop();
     await this.#leaving.close();
     if (!this.#closed) return; // resumed meanwhile: nobody waits for this any more
     await this.#culler.close();
@@ -307,6 +317,7 @@ export class Room {
     this.#leaving.resume();
     this.#culler.resume();
     this.#giveBack.resume();
+    this.#stock.start();
   }
 
   /**

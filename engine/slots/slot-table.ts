@@ -13,7 +13,8 @@ import { NO_SLOT, PAGE_BYTES, SLOT_BYTES, SLOT_PAGES } from "../../index/core/la
  * - `used`: named by an entry;
  * - `leaving`: its entry is being removed; free once that is committed and nobody reads it;
  * - `quarantined`: set aside after trouble;
- * - `retired`: its file is gone; the number is never used again.
+ * - `retired`: its file is gone; the number is never used again;
+ * - `wiped`: a wipe took its tenant, and it is in no list of free slots yet.
  */
 export const SLOT_STATES = [
   "unknown",
@@ -23,6 +24,7 @@ export const SLOT_STATES = [
   "leaving",
   "quarantined",
   "retired",
+  "wiped",
 ] as const;
 export type SlotState = (typeof SLOT_STATES)[number];
 
@@ -34,6 +36,7 @@ export const STATE = {
   leaving: 4,
   quarantined: 5,
   retired: 6,
+  wiped: 7,
 } as const;
 
 const GROWTH_MIN = 1024;
@@ -165,6 +168,45 @@ export class SlotTable {
     this.#states[slot] = to;
   }
 
+  /**
+   * Takes every tenant away, as a wipe does: slots that are used, free or leaving are `wiped`. One pass over a byte a slot;
+   * what names tenants is made anew, which costs nothing before it is written.
+   */
+  wipe(): void {
+    const states = this.#states;
+    let wiped = 0;
+    for (let slot = 0; slot < this.#count; slot += 1) {
+      const state = states[slot];
+      if (state !== STATE.used && state !== STATE.free && state !== STATE.leaving) continue;
+      states[slot] = STATE.wiped;
+      wiped += 1;
+    }
+    for (const state of [STATE.used, STATE.free, STATE.leaving]) this.#counts[state] = 0;
+    this.#counts[STATE.wiped] = this.countOf(STATE.wiped) + wiped;
+    this.#validBytes = new Uint32Array(this.#capacity);
+    this.#ownerLow = new Uint32Array(this.#capacity);
+    this.#ownerHigh = new Uint16Array(this.#capacity);
+    this.#volumeLow = new Uint32Array(this.#capacity);
+    this.#volumeHigh = new Uint16Array(this.#capacity);
+    this.#blockLow = new Uint32Array(this.#capacity);
+    this.#blockHigh = new Uint16Array(this.#capacity);
+    this.#validTotal = 0;
+    this.volumes.clear();
+  }
+
+  /** Slots that are `wiped` are free: nobody will give them out any more, the cache is at its end. */
+  endWipe(): void {
+    const states = this.#states;
+    for (let slot = 0; slot < this.#count && this.countOf(STATE.wiped) > 0; slot += 1) {
+      if (states[slot] === STATE.wiped) this.move(slot, STATE.wiped, STATE.free);
+    }
+  }
+
+  /** Whether all that exists is known, and what is free is in a list. */
+  get isSettled(): boolean {
+    return this.countOf(STATE.unknown) === 0 && this.countOf(STATE.wiped) === 0;
+  }
+
   setPages(slot: number, pages: number): void {
     assert.ok(pages >= 0 && pages <= SLOT_PAGES);
     this.#pagesTotal += pages - this.pagesOf(slot);
@@ -203,19 +245,19 @@ export class SlotTable {
     );
   }
 
-  /** A copy of everything, for the checkpoint. */
+  /** Everything, for the checkpoint: the arrays that are in use, which change with the table. */
   arrays(): SlotArrays {
     const count = this.#count;
     return {
-      validBytes: this.#validBytes.slice(0, count),
-      ownerLow: this.#ownerLow.slice(0, count),
-      volumeLow: this.#volumeLow.slice(0, count),
-      volumeHigh: this.#volumeHigh.slice(0, count),
-      blockLow: this.#blockLow.slice(0, count),
-      ownerHigh: this.#ownerHigh.slice(0, count),
-      blockHigh: this.#blockHigh.slice(0, count),
-      states: this.#states.slice(0, count),
-      pages: this.#pages.slice(0, count),
+      validBytes: this.#validBytes.subarray(0, count),
+      ownerLow: this.#ownerLow.subarray(0, count),
+      volumeLow: this.#volumeLow.subarray(0, count),
+      volumeHigh: this.#volumeHigh.subarray(0, count),
+      blockLow: this.#blockLow.subarray(0, count),
+      ownerHigh: this.#ownerHigh.subarray(0, count),
+      blockHigh: this.#blockHigh.subarray(0, count),
+      states: this.#states.subarray(0, count),
+      pages: this.#pages.subarray(0, count),
     };
   }
 

@@ -32,11 +32,11 @@ export class VolumeBytes {
     if (slot < this.#counted && bytes !== 0) this.#add(volumeId, bytes);
   }
 
-  /** Forgets everything; what changes from here on is not counted before done(). */
-  restart(): void {
+  /** No slot has a tenant any more. */
+  clear(): void {
     this.#dense = new Float64Array(64);
     this.#sparse.clear();
-    this.#counted = 0;
+    this.#counted = Number.POSITIVE_INFINITY;
   }
 
   /** Counts the next slots, `slotsMax` at most, of `numbers` that there are. @returns whether that was all. */
@@ -64,11 +64,6 @@ export class VolumeBytes {
     this.#add(volumeId, sum);
     this.#counted = end === numbers ? Number.POSITIVE_INFINITY : end;
     return this.complete;
-  }
-
-  /** All slots are counted: there are none with a tenant. */
-  done(): void {
-    this.#counted = Number.POSITIVE_INFINITY;
   }
 
   #add(volumeId: number, bytes: number): void {
