@@ -29,6 +29,7 @@ export class Objects {
   readonly #index: BlockIndex;
   readonly counters: ObjectCounters;
   readonly #onCorrupt: (error: CacheError) => void;
+  readonly #takeStamp: () => number;
   readonly #systems = new Map<string, FsState>();
   /** What was counted for volumes that are not loaded any more. */
   readonly #gone: VolumeTally;
@@ -44,18 +45,21 @@ export class Objects {
 
   /**
    * @param onCorrupt told of records that do not read back; they count as absent and are written anew.
+   * @param takeStamp the next number of the sequence that generations and stamps share.
    * @param gone takes the counts of volumes that leave memory.
    */
   constructor(
     index: BlockIndex,
     counters: ObjectCounters,
     onCorrupt: (error: CacheError) => void,
+    takeStamp: () => number,
     gone = new VolumeTally(),
   ) {
     this.#gone = gone;
     this.#index = index;
     this.counters = counters;
     this.#onCorrupt = onCorrupt;
+    this.#takeStamp = takeStamp;
   }
 
   get loadedVolumes(): Iterable<VolumeState> {
@@ -218,8 +222,16 @@ export class Objects {
     const loaded = this.#systems.get(key);
     if (loaded !== undefined) return loaded;
     const state = new FsState(owned(fs));
-    state.stamp = this.#readable(() => this.#index.findFs(fs))?.stamp ?? 0;
     this.#systems.set(key, state);
+    try {
+      state.stamp = this.#index.findFs(fs)?.stamp ?? 0;
+    } catch (error) {
+      if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
+      // What it forbade may be anything that is there.
+      this.#onCorrupt(error);
+      state.stamp = this.#takeStamp();
+      this.#index.putFs({ fs: state.fs, stamp: state.stamp });
+    }
     return state;
   }
 

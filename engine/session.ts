@@ -26,7 +26,7 @@ import { newLife } from "./life.js";
 import type { Limits, Standing } from "./limits.js";
 import { OpenFiles } from "./open-files.js";
 import type { LogFunction } from "./log.js";
-import { Objects } from "./objects.js";
+import { type ObjectCounters, Objects } from "./objects.js";
 import { Checksummer } from "./slots/checksums.js";
 import { HotSlots } from "./slots/hot.js";
 import type { SlotIo } from "./slots/io.js";
@@ -117,11 +117,7 @@ export class Session {
         indexFull,
         noteRecord: (bytes) => this.gauge.noteRecord(bytes),
       },
-      this.#newLife(
-        state.index,
-        new Objects(state.index, state.objectCounters, this.#onCorrupt, this.counters.otherVolumes),
-        state.epoch,
-      ),
+      this.#newLife(state.index, this.#newObjects(state.index, state.objectCounters), state.epoch),
     );
     for (const slot of state.order) this.blocks.life.ranking.insert(slot);
     state.order = new Uint32Array(0);
@@ -285,7 +281,7 @@ export class Session {
     this.blocks.life.objects.giveUpTallies();
     this.housekeeper.clear();
     const names = { nextObjectId: 1, nextVolumeId: 1, objects: 0 };
-    const objects = new Objects(index, names, this.#onCorrupt, this.counters.otherVolumes);
+    const objects = this.#newObjects(index, names);
     this.blocks.startLife(this.#newLife(index, objects, epoch));
     this.#regroup();
     this.gauge.reset();
@@ -351,6 +347,15 @@ export class Session {
       onTrouble: this.#onTrouble,
     };
     return newLife(parts, { index, objects, epoch });
+  }
+
+  /** Over an index whose damaged records go as they are met. */
+  #newObjects(index: BlockIndex, names: ObjectCounters): Objects {
+    index.watchDamage((where, error) => {
+      this.#onCorrupt(error);
+      index.dropDamaged(where);
+    });
+    return new Objects(index, names, this.#onCorrupt, this.sequence.takeStamp, this.counters.otherVolumes);
   }
 
   #adminParts(): AdminParts {

@@ -1,5 +1,5 @@
 /** Turns a batch of changes into the writes of one commit. */
-import { CacheError } from "./core/errors.js";
+import { isCacheError } from "./core/errors.js";
 import { changeGroup, groupEntryCount, groupFirstBlock } from "./block-group.js";
 import type { Changes } from "./changes.js";
 import type { Entry } from "./entry.js";
@@ -22,6 +22,9 @@ export interface Batch {
 export function batchOf(store: Store<IndexTable>, changes: Changes): Batch {
   const writes: Array<Write<IndexTable>> = [];
   let entryCountDelta = 0;
+  for (const { table, key } of changes.damaged.values()) {
+    if (look(store, table, key) === "damaged") writes.push({ table, key });
+  }
   for (const { key, value } of changes.systems.values()) writes.push({ table: "volumes", key, value });
   for (const { key, value } of changes.volumes.values()) writes.push({ table: "volumes", key, value });
   for (const { key, value } of changes.objects.values()) writes.push({ table: "objects", key, value });
@@ -31,9 +34,11 @@ export function batchOf(store: Store<IndexTable>, changes: Changes): Batch {
   for (const [objectId, blocks] of changes.blocks) {
     for (const [firstBlock, group] of groupsOf(blocks)) {
       const key = blockKey(objectId, firstBlock);
-      const old = soundRecord(store.peek("blocks", key));
+      const found = look(store, "blocks", key);
+      // One that does not read back is replaced: its other blocks become misses, and the commit need not fail.
+      const old = found === "damaged" ? undefined : found;
       const value = changeGroup(old, group);
-      if (old === undefined && value === undefined) continue;
+      if (found === undefined && value === undefined) continue;
       entryCountDelta += (value ? groupEntryCount(value) : 0) - (old ? groupEntryCount(old) : 0);
       writes.push({ table: "blocks", key, value });
     }
@@ -52,14 +57,13 @@ function groupsOf(blocks: ReadonlyMap<number, Entry | null>): Map<number, Map<nu
   return groups;
 }
 
-/** A record that does not read back is replaced: its other blocks become misses, and the commit need not fail. */
-function soundRecord(record: Uint8Array | undefined): Uint8Array | undefined {
-  if (record === undefined) return undefined;
+function look(store: Store<IndexTable>, table: IndexTable, key: Buffer): Uint8Array | "damaged" | undefined {
   try {
-    groupEntryCount(record);
+    const record = store.peek(table, key);
+    if (record !== undefined && table === "blocks") groupEntryCount(record);
     return record;
   } catch (error) {
-    if (error instanceof CacheError) return undefined;
+    if (isCacheError(error, "E_INDEX_CORRUPT")) return "damaged";
     throw error;
   }
 }

@@ -6,28 +6,27 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { CacheError } from "./core/errors.js";
 import { FORMAT_VERSION } from "./core/layout.js";
-import { INDEX_TABLES, batchOf } from "./batch.js";
+import { INDEX_TABLES } from "./batch.js";
 import type { IndexTable } from "./batch.js";
 import { groupFirstBlock, readGroupEntry, readGroupSlot } from "./block-group.js";
-import type { Changes, NameChange } from "./changes.js";
+import type { Changes, DamagedKey, NameChange } from "./changes.js";
 import type { Entry } from "./entry.js";
 import { Environment } from "./environment.js";
-import type { Store } from "./environment.js";
-import { COMMIT_DELAY_MS, GroupCommit } from "./group-commit.js";
+import type { Regime, Store } from "./environment.js";
+import type { GroupCommit } from "./group-commit.js";
+import { IndexCommits } from "./index-commits.js";
 import {
   BLOCK_KEY_BYTES,
   decodeVolumeKey,
   fsKey,
   fsRange,
-  inodeDigestRange,
-  inodePrefixRange,
   objectKey,
   volumeKey,
-  volumeRange,
   writeBlockKey,
 } from "./keys.js";
 import { MetadataIndex } from "./metadata-index.js";
-import { bindIdentity, encodeEntryCount, entryCountKey, readEntryCount } from "./identity.js";
+import { bindIdentity, writeIdentity } from "./identity.js";
+import { type Numbers, readNumbers } from "./numbers.js";
 import {
   decodeFsRecord,
   decodeObjectRecord,
@@ -38,7 +37,9 @@ import {
 } from "./records.js";
 import type { FsRecord, ObjectRecord, VolumeRecord } from "./records.js";
 import { hasBlocks, walkBlocks, walkNames } from "./scan.js";
-import type { IndexedBlock, Layers } from "./scan.js";
+import { type InodePart, walkObjects } from "./scan-objects.js";
+import type { IndexedBlock, Layers, OnDamaged } from "./scan.js";
+import { SealedStore } from "./sealed-store.js";
 
 export interface BlockIndexOptions {
   readonly directory: string;
@@ -49,17 +50,13 @@ export interface BlockIndexOptions {
   readonly epoch: number;
   /** Makes the index if there is none. */
   readonly create: boolean;
+  /** How commits reach the drive; `volatile` unless given. */
+  readonly regime?: Exclude<Regime, "durable">;
   readonly commitDelayMs?: number;
   /** After how long a commit in flight fails those who wait for it. */
   readonly commitMsMax?: number;
   /** Puts something between the index and its environment: tests make commits fail with it. */
   readonly wrapStore?: (store: Store<IndexTable>) => Store<IndexTable>;
-}
-
-/** Part of the objects of a volume. */
-interface InodePart {
-  readonly prefix?: Buffer;
-  readonly after?: Buffer;
 }
 
 export interface IndexStats {
@@ -69,6 +66,8 @@ export interface IndexStats {
   readonly usedBytes: number;
   /** Committed entries. */
   readonly entryCount: number;
+  /** Committed records of files. */
+  readonly objectCount: number;
   /** Number of the last commit. */
   readonly transactionId: number;
 }
@@ -79,27 +78,27 @@ export interface IndexStats {
  */
 export class BlockIndex {
   readonly #store: Store<IndexTable>;
+  readonly #options: BlockIndexOptions;
+  readonly #writer: IndexCommits;
   readonly #commits: GroupCommit;
   /** Cached metadata of objects. */
   readonly metadata: MetadataIndex;
   readonly #key = Buffer.alloc(BLOCK_KEY_BYTES);
   readonly #layers: Layers;
-  #entryCount: number;
   #closing: Promise<void> | undefined;
-  #watch: ((commit: Promise<void>) => void) | undefined;
+  #onDamaged: OnDamaged = () => undefined;
 
   private constructor(store: Store<IndexTable>, options: BlockIndexOptions) {
     this.#store = store;
-    this.#entryCount = readEntryCount(store);
-    this.#commits = new GroupCommit({
-      write: (changes) => this.#write(changes),
-      delayMs: options.commitDelayMs ?? COMMIT_DELAY_MS,
-      ...(options.commitMsMax !== undefined && { commitMsMax: options.commitMsMax }),
-    });
+    this.#options = options;
+    const { regime = "volatile", commitDelayMs, commitMsMax } = options;
+    this.#writer = new IndexCommits(store, { regime, commitDelayMs, commitMsMax });
+    this.#commits = this.#writer.group;
     this.#layers = () => {
       this.#checkOpen();
       const { inFlight, pending } = this.#commits;
-      return { store, layers: inFlight === undefined ? [pending] : [inFlight, pending] };
+      const layers = inFlight === undefined ? [pending] : [inFlight, pending];
+      return { store, layers, onDamaged: this.#onDamaged };
     };
     this.metadata = new MetadataIndex(this.#layers, this.#commits);
   }
@@ -110,13 +109,13 @@ export class BlockIndex {
    * epoch or format, or is no LMDB environment; E_IO when the directory cannot be used.
    */
   static open(options: BlockIndexOptions): BlockIndex {
-    const { directory, mapBytes, cacheId, epoch, create } = options;
+    const { directory, mapBytes, cacheId, epoch, create, regime = "volatile" } = options;
     // LMDB would make what is not there.
     if (!create && !statSync(join(directory, "data.mdb"), { throwIfNoEntry: false })?.size) {
       throw new CacheError("E_INDEX_CORRUPT", `Cannot open the index in ${directory}: there is none`);
     }
-    const opened = Environment.open({ directory, mapBytes, regime: "volatile", tables: INDEX_TABLES });
-    const store = options.wrapStore?.(opened) ?? opened;
+    const opened = Environment.open({ directory, mapBytes, regime, tables: INDEX_TABLES });
+    const store = new SealedStore(options.wrapStore?.(opened) ?? opened);
     try {
       bindIdentity(store, { formatVersion: FORMAT_VERSION, cacheId, epoch }, create);
       return new BlockIndex(store, options);
@@ -128,7 +127,40 @@ export class BlockIndex {
 
   /** `watch` is called with every commit as it begins, and has to mind that it may fail. */
   watchCommits(watch: (commit: Promise<void>) => void): void {
-    this.#watch = watch;
+    this.#writer.watch(watch);
+  }
+
+  /** `watch` is told of records that walks find damaged and pass over. */
+  watchDamage(watch: OnDamaged): void {
+    this.#onDamaged = watch;
+  }
+
+  /** Removes a record that does not read back, if that is still so when it comes to the commit. */
+  dropDamaged(where: DamagedKey): void {
+    this.#checkOpen();
+    this.#commits.pending.damaged.set(`${where.table} ${where.key.toString("latin1")}`, where);
+    this.#commits.changed();
+  }
+
+  /** All numbers from these on were never given; undefined where none was spoken for. @throws {CacheError} E_INDEX_CORRUPT. */
+  spokenFor(): Numbers | undefined {
+    this.#checkOpen();
+    return readNumbers(this.#store);
+  }
+
+  /**
+   * Speaks for numbers ahead of their use, from now on with every commit that has to; durable for the first time when this
+   * resolves. @param next the number of each kind that comes next. @throws {CacheError} E_IO, in the promise.
+   */
+  async speakFor(next: () => Numbers): Promise<void> {
+    this.#checkOpen();
+    await this.#writer.speakFor(next);
+  }
+
+  /** The index belongs to a later epoch from now on. @throws {CacheError} E_IO. */
+  moveTo(epoch: number): void {
+    this.#checkOpen();
+    writeIdentity(this.#store, { formatVersion: FORMAT_VERSION, cacheId: this.#options.cacheId, epoch });
   }
 
   /** How many changes wait for their commit, those in flight included. */
@@ -163,11 +195,13 @@ export class BlockIndex {
   }
 
   putVolume(record: VolumeRecord): void {
+    this.#writer.undone?.putVolume(record);
     this.#changeName((changes) => changes.volumes, { ...encodeVolumeRecord(record), record });
   }
 
   removeVolume(record: Pick<VolumeRecord, "fs" | "volume">): void {
     const key = volumeKey(record.fs, record.volume);
+    this.#writer.undone?.removeName(key);
     this.#changeName((changes) => changes.volumes, { key, value: undefined, record: null });
   }
 
@@ -196,11 +230,13 @@ export class BlockIndex {
   }
 
   putObject(record: ObjectRecord): void {
+    this.#writer.undone?.putObject(record);
     this.#changeName((changes) => changes.objects, { ...encodeObjectRecord(record), record });
   }
 
   removeObject(record: Pick<ObjectRecord, "volumeId" | "inode">): void {
     const key = objectKey(record.volumeId, record.inode);
+    this.#writer.undone?.removeName(key);
     this.#changeName((changes) => changes.objects, { key, value: undefined, record: null });
   }
 
@@ -210,24 +246,7 @@ export class BlockIndex {
    */
   objectsOf(volumeId: number, part: InodePart = {}): Iterable<ObjectRecord> {
     this.#checkOpen();
-    return this.#objectsOf(volumeId, part);
-  }
-
-  *#objectsOf(volumeId: number, { prefix, after }: InodePart): Generator<ObjectRecord> {
-    const whole = prefix === undefined ? volumeRange(volumeId) : inodePrefixRange(volumeId, prefix);
-    const ranges = prefix === undefined ? [whole] : [whole, inodeDigestRange(volumeId)];
-    const behind = after === undefined ? undefined : objectKey(volumeId, after);
-    for (const range of ranges) {
-      if (behind !== undefined && Buffer.compare(behind, range.end) >= 0) continue;
-      const records = walkNames(this.#layers, "objects", range, {
-        changesOf: (changes) => changes.objects,
-        decode: decodeObjectRecord,
-        after: behind !== undefined && Buffer.compare(behind, range.start) >= 0 ? behind : undefined,
-      });
-      for (const record of records) {
-        if (prefix === undefined || record.inode.subarray(0, prefix.length).equals(prefix)) yield record;
-      }
-    }
+    return walkObjects(this.#layers, volumeId, part);
   }
 
   getEntry(objectId: number, block: number): Entry | undefined {
@@ -265,6 +284,7 @@ export class BlockIndex {
 
   removeEntry(objectId: number, block: number): void {
     this.#checkOpen();
+    this.#writer.undone?.removeEntry(objectId, block);
     this.#commits.pending.setEntry(objectId, block, null);
     this.#commits.changed();
   }
@@ -295,15 +315,37 @@ export class BlockIndex {
     await this.#commits.committed();
   }
 
+  /**
+   * Resolves when no end of whatever kind can bring back what was changed before the call: it is committed, and in the
+   * recoverable regime flushed. @throws {CacheError} E_IO, in the promise.
+   */
+  async settled(): Promise<void> {
+    await (this.recoverable ? this.sync() : this.committed());
+  }
+
+  /**
+   * Whether a cut could bring back other content under this name, whose removal is not flushed yet: then whoever is told
+   * that something else was stored there has to wait until settled().
+   */
+  wouldReturn(objectId: number, block?: number): boolean {
+    return this.#writer.undone?.wouldReturn(objectId, block) ?? false;
+  }
+
+  /** Whether commits are flushed in the background, so that the index counts after any end. */
+  get recoverable(): boolean {
+    return this.#writer.undone !== undefined;
+  }
+
   stats(): IndexStats {
     this.#checkOpen();
-    return { ...this.#store.stats(), entryCount: this.#entryCount };
+    const { records, ...stats } = this.#store.stats();
+    return { ...stats, entryCount: this.#writer.entryCount, objectCount: records["objects"] ?? 0 };
   }
 
   /** Commits what is queued and flushes the index to the drive. @throws {CacheError} E_IO, in the promise. */
   async sync(): Promise<void> {
-    await this.committed();
-    await this.#store.sync();
+    await this.#commits.committed();
+    await this.#writer.flush();
   }
 
   /**
@@ -323,16 +365,6 @@ export class BlockIndex {
       // A commit that has no end would keep LMDB's close from ending too: then the files stay open.
       if (!this.#commits.overdue) await this.#store.close();
     }
-  }
-
-  async #write(changes: Changes): Promise<void> {
-    const { writes, entryCountDelta } = batchOf(this.#store, changes);
-    const entryCount = this.#entryCount + entryCountDelta;
-    const count = { table: "identity", key: entryCountKey, value: encodeEntryCount(entryCount) } as const;
-    const commit = this.#store.commit(entryCountDelta === 0 ? writes : [...writes, count]);
-    this.#watch?.(commit);
-    await commit;
-    this.#entryCount = entryCount;
   }
 
   #changeName<T>(namesOf: (changes: Changes) => Map<string, NameChange<T>>, change: NameChange<T>): void {

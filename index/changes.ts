@@ -10,6 +10,12 @@ export interface NameChange<NameRecord> {
   readonly record: NameRecord | null;
 }
 
+/** Where a record lies that does not read back. */
+export interface DamagedKey {
+  readonly table: "volumes" | "objects" | "blocks" | "metadata";
+  readonly key: Buffer;
+}
+
 /** Someone who waits for the commit of a batch. */
 export interface Waiter {
   resolve(): void;
@@ -25,13 +31,16 @@ export class Changes {
   readonly blocks = new Map<number, Map<number, Entry | null>>();
   /** By object id, then by the key's bytes as a Latin-1 string. */
   readonly metadata = new Map<number, Map<string, NameChange<MetadataRecord>>>();
+  /** Records that do not read back, by table and key; they go if that is still so. */
+  readonly damaged = new Map<string, DamagedKey>();
   waiters: Waiter[] = [];
   #blockCount = 0;
   #metadataCount = 0;
   #metadataBytes = 0;
 
   get count(): number {
-    return this.systems.size + this.volumes.size + this.objects.size + this.#blockCount + this.#metadataCount;
+    const names = this.systems.size + this.volumes.size + this.objects.size;
+    return names + this.#blockCount + this.#metadataCount + this.damaged.size;
   }
 
   /** Keys and values of metadata that were put, replaced ones included: a bound. */
@@ -77,6 +86,7 @@ export class Changes {
     for (const [objectId, names] of later.metadata) {
       for (const change of names.values()) this.setMetadata(objectId, change);
     }
+    for (const [name, key] of later.damaged) this.damaged.set(name, key);
     this.waiters.push(...later.waiters);
   }
 }

@@ -33,9 +33,11 @@ type EnvironmentStats = TreeStats & { root: TreeStats; free: TreeStats; lastTxnI
 
 /**
  * How commits reach the drive: `volatile` leaves them to the kernel (fast; nothing may be trusted after a power cut),
+ * `recoverable` flushes them in the background, and whatever end comes, the next opener finds the last one that was flushed
+ * (overlappingSync with safeRestore: without the latter the newest commit is taken on the same boot, flushed or not),
  * `durable` flushes each before it resolves.
  */
-export type Regime = "volatile" | "durable";
+export type Regime = "volatile" | "recoverable" | "durable";
 
 /** One change of one key; without a value the key is removed. The bytes must not change until the commit resolves. */
 export interface Write<TableName extends string> {
@@ -50,6 +52,8 @@ export interface StoreStats {
   /** Pages that hold something; the rest of data.mdb is free for later commits. */
   readonly usedBytes: number;
   readonly transactionId: number;
+  /** Committed records of the tables, by name. */
+  readonly records: Readonly<Record<string, number>>;
 }
 
 /** What the index and the ledger need of an environment; tests put failing ones in its place. */
@@ -110,7 +114,8 @@ export class Environment<TableName extends string> implements Store<TableName> {
       path: directory,
       noSubdir: false,
       noSync: regime === "volatile",
-      overlappingSync: false,
+      overlappingSync: regime === "recoverable",
+      safeRestore: regime === "recoverable",
       eventTurnBatching: false,
       batchStartThreshold: NO_EARLY_START,
       mapSize: mapBytes,
@@ -156,8 +161,12 @@ export class Environment<TableName extends string> implements Store<TableName> {
     };
     return reading(() => {
       const pairs: Array<{ key: Buffer; value: Buffer }> = [];
+      let last = after;
       for (const { key, value } of this.#table(table).getRange(options)) {
-        pairs.push({ key: Buffer.from(key), value: Buffer.from(value) });
+        // A walk that goes on behind the last key would have no end.
+        if (last !== undefined && Buffer.compare(key, last) <= 0) throw new Error("keys are out of order");
+        last = Buffer.from(key);
+        pairs.push({ key: last, value: Buffer.from(value) });
       }
       return pairs;
     });
@@ -185,8 +194,10 @@ export class Environment<TableName extends string> implements Store<TableName> {
   stats(): StoreStats {
     let pages = META_PAGES;
     let transactionId = 0;
-    for (const [index, table] of [...this.#tables.values()].entries()) {
+    const records: Record<string, number> = {};
+    for (const [index, [name, table]] of [...this.#tables].entries()) {
       const stats = table.getStats() as EnvironmentStats;
+      records[name] = stats.entryCount;
       pages += pagesOf(stats);
       if (index > 0) continue;
       pages += pagesOf(stats.root) + pagesOf(stats.free);
@@ -194,7 +205,7 @@ export class Environment<TableName extends string> implements Store<TableName> {
     }
     const fileBytes =
       statSync(join(this.#directory, "data.mdb")).size + statSync(join(this.#directory, "lock.mdb")).size;
-    return { fileBytes, usedBytes: pages * PAGE_BYTES, transactionId };
+    return { fileBytes, usedBytes: pages * PAGE_BYTES, transactionId, records };
   }
 
   async sync(): Promise<void> {

@@ -29,6 +29,11 @@ export function bindIdentity(store: Store<IndexTable>, wanted: IndexIdentity, cr
   if (!isSame) throw corrupt(identityText(found), wanted);
 }
 
+/** Puts another identity in place of the one that is there. @throws {CacheError} E_IO. */
+export function writeIdentity(store: Store<IndexTable>, identity: IndexIdentity): void {
+  store.commitNow([{ table: "identity", key: identityKey, value: encodeIdentity(identity) }]);
+}
+
 const INDEX_CONTENT = ["volumes", "objects", "blocks", "metadata"] as const;
 
 /** Committed entries; 0 in a new index. @throws {CacheError} E_INDEX_CORRUPT. */

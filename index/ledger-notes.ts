@@ -32,8 +32,8 @@ export class LedgerNotes {
 
   /** @throws {CacheError} E_LEDGER_CORRUPT when it does not read back. */
   get({ fs, name }: Pick<NoteRecord, "fs" | "name">): Buffer | undefined {
-    const value = this.#environment.get("notes", noteKey(fs, name));
     try {
+      const value = this.#environment.get("notes", noteKey(fs, name));
       return value === undefined ? undefined : decodeNote(value);
     } catch (cause) {
       throw new CacheError("E_LEDGER_CORRUPT", `Cannot read ${WHAT}: it does not read back`, { cause });

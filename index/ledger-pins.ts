@@ -1,7 +1,7 @@
 /** The pins in the ledger: a table of its own, read whole when the ledger is opened. Format: engine/FORMAT.md "Ledger". */
 import assert from "node:assert/strict";
 import { CacheError } from "./core/errors.js";
-import type { Environment, Write } from "./environment.js";
+import type { Store, Write } from "./environment.js";
 import { number, pack, readBytes, readNumber, unpack } from "./records.js";
 
 const RECORDS_A_SCAN = 128;
@@ -32,10 +32,10 @@ export class LedgerPins {
   readonly #records = new Map<number, PinRecord>();
 
   /** @param commit writes durably, one change after another. @throws {CacheError} E_INDEX_CORRUPT. */
-  constructor(environment: Pick<Environment<"pins">, "scan">, commit: Change) {
+  constructor(store: Pick<Store<"pins">, "scan">, commit: Change) {
     this.#commit = commit;
     for (let after: Buffer | undefined; ;) {
-      const found = environment.scan("pins", {}, RECORDS_A_SCAN, after);
+      const found = store.scan("pins", {}, RECORDS_A_SCAN, after);
       for (const { key, value } of found) {
         const record = decodePin(key, value);
         this.#records.set(record.id, record);

@@ -7,11 +7,14 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { syncDirectory } from "./core/sync-directory.js";
 import { CacheError, messageOf } from "./core/errors.js";
-import { Environment, type Write } from "./environment.js";
+import { Environment, type Store, type Write } from "./environment.js";
 import { LedgerNotes } from "./ledger-notes.js";
+import { checkMetaPages } from "./preflight.js";
 import { LedgerPins } from "./ledger-pins.js";
+import { checkPages } from "./page-check.js";
 import { decodeLedgerState, encodeLedgerState } from "./ledger-state.js";
 import type { LedgerState, StateMark } from "./ledger-state.js";
+import { SealedStore, sealed, unsealed } from "./sealed-store.js";
 
 export type { StateMark } from "./ledger-state.js";
 
@@ -20,6 +23,7 @@ const LEDGER_TABLES = ["state", "pins", "notes"] as const;
 type LedgerTable = (typeof LEDGER_TABLES)[number];
 const LEDGER_MAP_BYTES = 64 * 1024 * 1024;
 const stateKey = Buffer.from("state");
+const MIGRATED_A_SCAN = 1024;
 /** Epochs take four bytes in an entry. */
 const EPOCHS_MAX = 2 ** 32;
 
@@ -31,7 +35,7 @@ export interface LedgerOptions {
 
 /** The one ledger of a cache. Nobody else may have it open. After close() every method fails with E_CLOSED. */
 export class Ledger {
-  readonly #environment: Environment<LedgerTable>;
+  readonly #environment: Store<LedgerTable>;
   readonly #directory: string;
   readonly #pins: LedgerPins;
   readonly #notes: LedgerNotes;
@@ -39,7 +43,7 @@ export class Ledger {
   #last: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  private constructor(environment: Environment<LedgerTable>, directory: string, state: LedgerState) {
+  private constructor(environment: Store<LedgerTable>, directory: string, state: LedgerState) {
     this.#environment = environment;
     this.#directory = directory;
     this.#state = state;
@@ -62,11 +66,13 @@ export class Ledger {
     if (create === undefined && !Ledger.exists(directory)) {
       throw new CacheError("E_NOT_FOUND", `Cannot open the ledger in ${directory}: there is none`);
     }
-    const environment = openEnvironment(directory);
+    const opened = openEnvironment(directory);
+    const environment = new SealedStore(opened);
     try {
-      const value = environment.get("state", stateKey);
+      const value = opened.get("state", stateKey);
       if (value !== undefined) {
-        return new Ledger(environment, directory, decodeLedgerState(value, directory));
+        const state = readState(value, directory) ?? (await migrate(opened, value, directory));
+        return new Ledger(environment, directory, state);
       }
       if (create === undefined) throw unreadable(directory, "it has no state record");
       const state = newState(create.cacheId);
@@ -171,6 +177,32 @@ export class Ledger {
   }
 }
 
+/** Undefined of a ledger of version 1, whose records have no checksums. @throws {CacheError} E_INDEX_CORRUPT, E_FORMAT_VERSION. */
+function readState(bytes: Buffer, directory: string): LedgerState | undefined {
+  const value = unsealed("state", stateKey, bytes);
+  if (value !== undefined) return decodeLedgerState(value, directory);
+  if (bytes[0] === 1) return undefined;
+  throw new CacheError("E_INDEX_CORRUPT", "its state record fails its checksum");
+}
+
+/** Every record gets its checksum, in one durable commit. */
+async function migrate(store: Store<LedgerTable>, bytes: Buffer, directory: string): Promise<LedgerState> {
+  const state = decodeLedgerState(bytes, directory, 1);
+  const writes: Write<LedgerTable>[] = [
+    { table: "state", key: stateKey, value: sealed("state", stateKey, encodeLedgerState(state)) },
+  ];
+  for (const table of ["pins", "notes"] as const) {
+    for (let after: Buffer | undefined; ;) {
+      const found = store.scan(table, {}, MIGRATED_A_SCAN, after);
+      for (const { key, value } of found) writes.push({ table, key, value: sealed(table, key, value) });
+      if (found.length < MIGRATED_A_SCAN) break;
+      after = found.at(-1)?.key;
+    }
+  }
+  await store.commit(writes);
+  return state;
+}
+
 function newState(cacheId: Buffer): LedgerState {
   const mark = {
     state: "unclean",
@@ -193,6 +225,11 @@ function flushDirectory(directory: string): void {
 
 function openEnvironment(directory: string): Environment<LedgerTable> {
   try {
+    const data = join(directory, "data.mdb");
+    if (statSync(data, { throwIfNoEntry: false })?.size) {
+      checkMetaPages(data);
+      checkPages(data);
+    }
     return Environment.open({
       directory,
       regime: "durable",

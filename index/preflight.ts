@@ -67,7 +67,8 @@ function regularFile(path: string): Stats | undefined {
   }
 }
 
-function checkMetaPages(path: string): void {
+/** @throws {CacheError} E_INDEX_CORRUPT unless the file begins as one that LMDB wrote. */
+export function checkMetaPages(path: string): void {
   const descriptor = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
   try {
     const fileBytes = fstatSync(descriptor).size;

@@ -5,7 +5,8 @@
  */
 import { GROUP_BLOCKS, readGroup } from "./block-group.js";
 import type { IndexTable } from "./batch.js";
-import type { Changes, NameChange } from "./changes.js";
+import type { Changes, DamagedKey, NameChange } from "./changes.js";
+import { type CacheError, isCacheError } from "./core/errors.js";
 import type { Entry } from "./entry.js";
 import type { Store } from "./environment.js";
 import { decodeBlockKey, objectBlocksRange } from "./keys.js";
@@ -20,8 +21,17 @@ export interface IndexedBlock {
   entry: Entry;
 }
 
-/** What a walk reads: called for each slice, since queued changes move on; later layers win. Throws once closed. */
-export type Layers = () => { store: Store<IndexTable>; layers: readonly Changes[] };
+/**
+ * What a walk reads: called for each slice, since queued changes move on; later layers win. Throws once closed. Records that
+ * do not read back are told to `onDamaged` and passed over.
+ */
+export type Layers = () => {
+  store: Store<IndexTable>;
+  layers: readonly Changes[];
+  onDamaged: OnDamaged;
+};
+
+export type OnDamaged = (where: DamagedKey, error: CacheError) => void;
 
 /** Blocks by (object id, block), of one object or of all. @throws {CacheError} E_INDEX_CORRUPT, E_CLOSED. */
 export function* walkBlocks(layersNow: Layers, objectId?: number): Generator<IndexedBlock> {
@@ -31,15 +41,15 @@ export function* walkBlocks(layersNow: Layers, objectId?: number): Generator<Ind
   let from = { objectId: objectId ?? 0, block: 0 };
   // The first slice is one record, for those who only want to know whether there is any; then they grow.
   for (let sliceRecords = 1; ; sliceRecords = Math.min(SLICE_RECORDS, 4 * sliceRecords)) {
-    const { store, layers } = layersNow();
+    const { store, layers, onDamaged } = layersNow();
     const records = store.scan("blocks", range, sliceRecords, after);
     const found: IndexedBlock[] = [];
     for (const { key, value } of records) {
-      const at = decodeBlockKey(key);
-      for (const { block, entry } of readGroup(value, at.block)) {
-        if (covers(from, { objectId: at.objectId, block }))
-          found.push({ objectId: at.objectId, block, entry });
-      }
+      const group = readable({ table: "blocks", key }, onDamaged, () => {
+        const at = decodeBlockKey(key);
+        return readGroup(value, at.block).map((one) => ({ objectId: at.objectId, ...one }));
+      });
+      for (const one of group ?? []) if (covers(from, one)) found.push(one);
     }
     const isLast = records.length < sliceRecords;
     // To the end of the last group: what is queued for it now may be in its record when the next slice begins.
@@ -115,13 +125,13 @@ export function* walkNames<NameRecord>(
   const end = range.end?.toString("latin1");
   let { after } = options;
   for (;;) {
-    const { store, layers } = layersNow();
+    const { store, layers, onDamaged } = layersNow();
     const records = store.scan(table, range, SLICE_RECORDS, after);
     const isLast = records.length < SLICE_RECORDS;
     const lastKey = records.at(-1)?.key;
     const found = new Map<string, NameRecord>();
     for (const { key, value } of records) {
-      const record = options.decode(key, value);
+      const record = readable({ table, key }, onDamaged, () => options.decode(key, value));
       if (record !== undefined) found.set(key.toString("latin1"), record);
     }
     const afterName = after?.toString("latin1");
@@ -139,5 +149,15 @@ export function* walkNames<NameRecord>(
     for (const [, record] of sorted) yield record;
     if (isLast) return;
     after = lastKey;
+  }
+}
+
+function readable<T>(where: DamagedKey, onDamaged: OnDamaged, read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
+    onDamaged(where, error);
+    return undefined;
   }
 }

@@ -38,6 +38,7 @@ export async function checkEntries(
   const { index, checkpoint, findings } = check;
   const named = new Uint8Array(checkpoint.slots.states.length);
   const counts = { entries: 0, zeroBlocks: 0, blocksChecked: 0, bytesChecked: 0 };
+  index.watchDamage((_, error) => findings.add("entry-corrupt", error.message));
   try {
     for (const found of index.entries()) {
       counts.entries += 1;

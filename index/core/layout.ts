@@ -48,9 +48,9 @@ export const NOTE_BYTES_MAX = 1024;
 export const NOTE_NAME_BYTES_MAX = 1024;
 
 /** Version of the whole directory: slots, index, checkpoint. An older one is wiped at start, a newer one refused. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 /** Version of the ledger, which is never wiped for its age but migrated. */
-export const LEDGER_VERSION = 1;
+export const LEDGER_VERSION = 2;
 
 assert.equal(SLOT_BYTES % GROUP_BYTES, 0);
 assert.equal(GROUP_BYTES % PAGE_BYTES, 0);

@@ -74,7 +74,7 @@ async function fillIndex(state: OpenState, blocks: number): Promise<Objects["cou
   const fail = (error: Error): never => {
     throw error;
   };
-  const objects = new Objects(index, state.objectCounters, fail);
+  const objects = new Objects(index, state.objectCounters, fail, () => 1);
   const checksummer = new Checksummer(state.cacheId);
   const page = Buffer.alloc(PAGE_BYTES);
   let object: ObjectState | undefined;

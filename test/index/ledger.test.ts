@@ -8,6 +8,7 @@ import { encodeLedgerState } from "../../index/ledger-state.js";
 import type { StateMark } from "../../index/ledger-state.js";
 import { decodePin, encodePin } from "../../index/ledger-pins.js";
 import { Ledger } from "../../index/ledger.js";
+import { sealed } from "../../index/sealed-store.js";
 import { cacheId, siblingScript, withCode, withDirectory } from "./support.js";
 
 const ledger = suite("ledger");
@@ -79,7 +80,9 @@ ledger("keeps pins in their order, and one of an older program gets their table"
       tables: ["state"] as const,
     });
     const mark = { ...clean, state: "clean" } as const;
+    // Version 1 had no checksums.
     const value = encodeLedgerState({ cacheId, epoch: 4, mark });
+    value[0] = 1;
     await old.commit([{ table: "state", key: Buffer.from("state"), value }]);
     await old.close();
     const opened = await Ledger.open({ directory });
@@ -137,7 +140,7 @@ ledger("of a newer version is refused with both versions named", async () => {
     await putState(directory, Buffer.from([7, 0xc0]));
     await assert.rejects(Ledger.open({ directory }), (error: unknown) => {
       assert.ok(withCode("E_FORMAT_VERSION")(error));
-      assert.match(String(error), /version 7.*knows 1/);
+      assert.match(String(error), /version 7.*knows 2/);
       return true;
     });
   });
@@ -213,7 +216,8 @@ async function putState(directory: string, value: Buffer): Promise<void> {
     mapBytes: 2 ** 20,
     tables: ["state"],
   });
-  await environment.commit([{ table: "state", key: Buffer.from("state"), value: Buffer.from(value) }]);
+  const key = Buffer.from("state");
+  await environment.commit([{ table: "state", key, value: sealed("state", key, value) }]);
   await environment.close();
 }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import { suite } from "uvu";
 import { Environment } from "../../../index/environment.js";
+import { sealed } from "../../../index/sealed-store.js";
 import { encodePin } from "../../../index/ledger-pins.js";
 import { PAGE_BYTES, SLOT_BYTES } from "../../../index/core/layout.js";
 import type { OwnedCache } from "../../../engine/api.js";
@@ -283,7 +284,7 @@ pins("have a number and a size of names that is not passed", async () => {
       const key = Buffer.alloc(8);
       key.writeUInt32BE(id + 1, 4);
       const pin = { id, fs, volume, scope: "file", name: Buffer.from(`file${id}`), epoch: 1 } as const;
-      return { table: "pins", key, value: encodePin(pin) } as const;
+      return { table: "pins", key, value: sealed("pins", key, encodePin(pin)) } as const;
     });
     await ledger.commit(pinsOf);
     await ledger.close();

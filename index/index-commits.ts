@@ -1,0 +1,89 @@
+/** How changes of an index get to the drive: written in group commits, flushed for those who ask, numbers spoken for ahead. */
+import { batchOf } from "./batch.js";
+import type { IndexTable } from "./batch.js";
+import type { Changes } from "./changes.js";
+import type { Store } from "./environment.js";
+import { Flusher } from "./flusher.js";
+import { COMMIT_DELAY_MS, GroupCommit } from "./group-commit.js";
+import { encodeEntryCount, entryCountKey, readEntryCount } from "./identity.js";
+import { NumberReserve, type Numbers } from "./numbers.js";
+import { Undone } from "./undone.js";
+
+export interface IndexCommitsOptions {
+  readonly regime: "volatile" | "recoverable";
+  readonly commitDelayMs?: number | undefined;
+  readonly commitMsMax?: number | undefined;
+}
+
+export class IndexCommits {
+  readonly group: GroupCommit;
+  /** What a cut would undo; nothing is kept of it in the volatile regime, where a cut undoes everything. */
+  readonly undone: Undone | undefined;
+  readonly #store: Store<IndexTable>;
+  readonly #flusher: Flusher;
+  #entryCount: number;
+  #watch: ((commit: Promise<void>) => void) | undefined;
+  #numbers: { readonly reserve: NumberReserve; readonly next: () => Numbers } | undefined;
+
+  constructor(store: Store<IndexTable>, options: IndexCommitsOptions) {
+    this.#store = store;
+    this.#entryCount = readEntryCount(store);
+    this.undone = options.regime === "recoverable" ? new Undone() : undefined;
+    this.#flusher = new Flusher(() => this.#flush());
+    this.group = new GroupCommit({
+      write: (changes) => this.#write(changes),
+      delayMs: options.commitDelayMs ?? COMMIT_DELAY_MS,
+      ...(options.commitMsMax !== undefined && { commitMsMax: options.commitMsMax }),
+    });
+  }
+
+  /** Committed entries. */
+  get entryCount(): number {
+    return this.#entryCount;
+  }
+
+  watch(watch: (commit: Promise<void>) => void): void {
+    this.#watch = watch;
+  }
+
+  /** As BlockIndex.speakFor. */
+  async speakFor(next: () => Numbers): Promise<void> {
+    const reserve = new NumberReserve({ sequence: 0, objectId: 0, volumeId: 0 });
+    this.#numbers = { reserve, next };
+    const due = reserve.due(next());
+    if (due === undefined) return;
+    this.#store.commitNow([due.write]);
+    due.done();
+    await this.#store.sync();
+  }
+
+  /** Flushes what is committed now. @throws {CacheError} E_IO, in the promise. */
+  flush(): Promise<void> {
+    return this.#flusher.flush();
+  }
+
+  async #flush(): Promise<void> {
+    this.undone?.flushBegins();
+    await this.#store.sync();
+    this.undone?.flushEnds();
+  }
+
+  async #write(changes: Changes): Promise<void> {
+    this.undone?.commitBegins();
+    const { writes, entryCountDelta } = batchOf(this.#store, changes);
+    const entryCount = this.#entryCount + entryCountDelta;
+    const due = this.#numbers?.reserve.due(this.#numbers.next());
+    const all = [...writes];
+    if (entryCountDelta !== 0)
+      all.push({ table: "identity", key: entryCountKey, value: encodeEntryCount(entryCount) });
+    if (due !== undefined) all.push(due.write);
+    const commit = this.#store.commit(all);
+    this.#watch?.(commit);
+    await commit;
+    due?.done();
+    this.undone?.commitEnds();
+    this.#entryCount = entryCount;
+    // Removals are kept in mind until they are flushed; whoever waits for that is told if it fails.
+    if (this.undone?.isWaiting === true) void this.#flusher.flush().catch(() => undefined);
+  }
+}
