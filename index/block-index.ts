@@ -344,7 +344,7 @@ export class BlockIndex {
 
   /** Commits what is queued and flushes the index to the drive. @throws {CacheError} E_IO, in the promise. */
   async sync(): Promise<void> {
-    await this.#commits.committed();
+    await this.committed();
     await this.#writer.flush();
   }
 
