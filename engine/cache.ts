@@ -13,6 +13,7 @@ import { readSignature } from "./coherency/signature.js";
 import { driveSpace } from "./cull/drive.js";
 import { BYTES_A_SLOT, type LimitOptions, type Limits, indexTooLarge, limitsOf } from "./limits.js";
 import { LocalCache } from "./local-cache.js";
+import { DEFAULT_POLICY, type PolicyName, checkPolicyName } from "./policy-names.js";
 import { type LogFunction, silent } from "./log.js";
 import type { SlotIo } from "./slots/io.js";
 import { SlotFiles } from "./slots/slot-files.js";
@@ -51,6 +52,7 @@ export {
 export { CAPACITY_BYTES_MIN, SLOTS_MIN, defaultCapacity, limitsOf } from "./limits.js";
 export type { LogFunction, LogLevel } from "./log.js";
 export { NOTES_MAX, NOTE_BYTES_MAX, NOTE_NAME_BYTES_MAX } from "./open-api.js";
+export { DEFAULT_POLICY, POLICY_NAMES, type PolicyName, isPolicyName } from "./policy-names.js";
 export { VERSION } from "./version.js";
 
 export interface OpenCacheOptions extends LimitOptions {
@@ -58,6 +60,8 @@ export interface OpenCacheOptions extends LimitOptions {
   readonly directory: string;
   /** Where the ledger lies; `<directory>/ledger` unless given. */
   readonly stateDirectory?: string;
+  /** Says which block goes next; "lru" unless given. */
+  readonly policy?: PolicyName;
   /** What to do after an unclean end: forget everything. */
   readonly onUnclean?: "wipe";
   readonly log?: LogFunction;
@@ -79,6 +83,7 @@ export async function openCache(options: OpenCacheOptions): Promise<OwnedCache> 
   const log = options.log ?? silent;
   const now = options.now ?? monotonicMs;
   const beganMs = now();
+  const policy = checkPolicyName(options.policy ?? DEFAULT_POLICY);
   const nothing = { ownBytes: 0, indexBytes: 0 };
   limitsOf(options, driveSpace(nearestExisting(options.directory)), nothing); // before anything is touched
   let state = await openState({ ...options, log });
@@ -90,7 +95,8 @@ export async function openCache(options: OpenCacheOptions): Promise<OwnedCache> 
       state = await openState({ ...options, log, wipeReason });
       limits = limitsFor(options, state);
     }
-    return await LocalCache.open({ state, limits, log, now, beganMs, ...(options.io && { io: options.io }) });
+    const io = options.io && { io: options.io };
+    return await LocalCache.open({ state, limits, policy, log, now, beganMs, ...io });
   } catch (error) {
     await releaseState(state);
     throw error;

@@ -7,7 +7,8 @@ import type { Drive } from "./cull/drive.js";
 import { FreeLists } from "./cull/free-lists.js";
 import type { SlotLinks } from "./cull/linked-slots.js";
 import type { PinSet } from "./cull/pin-set.js";
-import { LruPolicy } from "./cull/policy.js";
+import { type CullPolicy, blockIdentity } from "./cull/policy.js";
+import { makePolicy } from "./cull/policies/make.js";
 import { Ranking } from "./cull/ranking.js";
 import { Room } from "./cull/room.js";
 import type { Housekeeper } from "./housekeeper.js";
@@ -17,6 +18,7 @@ import { Leases } from "./leases.js";
 import type { Limits } from "./limits.js";
 import type { ObjectState } from "./object-states.js";
 import type { Objects } from "./objects.js";
+import type { PolicyName } from "./policy-names.js";
 import type { SlotFiles } from "./slots/slot-files.js";
 import type { SlotTable } from "./slots/slot-table.js";
 import type { WriteBack } from "./slots/write-back.js";
@@ -25,6 +27,7 @@ import type { WriteBack } from "./slots/write-back.js";
 export interface LifeParts {
   readonly table: SlotTable;
   readonly links: SlotLinks;
+  readonly policy: PolicyName;
   readonly pins: PinSet;
   readonly files: SlotFiles;
   readonly writeBack: WriteBack;
@@ -45,7 +48,9 @@ export function newLife(
 ): Life {
   const { table, links, pins, files, writeBack, drive, gauge, counters, latencies, now, limits } = parts;
   const { index, objects } = own;
-  const ranking = new Ranking(table, () => new LruPolicy(links), limits);
+  const identityOf = (slot: number): number => blockIdentity(table.objectIdOf(slot), table.blockOf(slot));
+  const newPolicy = (): CullPolicy => makePolicy(parts.policy, { links, identityOf });
+  const ranking = new Ranking(table, newPolicy, limits, () => makePolicy("lru", { links, identityOf }));
   links.reserve(table.numbers);
   watchCommits(index, { counters, latencies, now });
   const room = new Room({

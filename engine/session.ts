@@ -10,7 +10,7 @@ import { PinKeeper } from "./admin/pins.js";
 import { Walks } from "./admin/walks.js";
 import { markClean } from "./coherency/close-state.js";
 import { Discovery } from "./coherency/discovery.js";
-import { type OpenState, createIndex, releaseState, removeOldIndexes } from "./coherency/open-state.js";
+import { createIndex, releaseState, removeOldIndexes } from "./coherency/open-state.js";
 import { Counters } from "./counters.js";
 import { Drive, driveSpace, lookAtDrive } from "./cull/drive.js";
 import { SlotLinks } from "./cull/linked-slots.js";
@@ -25,12 +25,11 @@ import { Latencies } from "./latencies.js";
 import { newLife } from "./life.js";
 import type { Limits, Standing } from "./limits.js";
 import { OpenFiles } from "./open-files.js";
-import type { LogFunction } from "./log.js";
 import { type ObjectCounters, Objects } from "./objects.js";
 import { Checksummer } from "./slots/checksums.js";
 import { HotSlots } from "./slots/hot.js";
-import type { SlotIo } from "./slots/io.js";
 import { Sequence } from "./sequence.js";
+import type { SessionOptions } from "./session-options.js";
 import { probeDrive } from "./slots/probe.js";
 import { SlotFiles } from "./slots/slot-files.js";
 import type { HandleParts } from "./volume-handle.js";
@@ -41,15 +40,6 @@ import { WriteBack } from "./slots/write-back.js";
 const DRAIN_MS = 5000;
 /** Slots whose bytes are added up for their volumes in one turn: a millisecond or so. */
 const COUNT_SLICE_SLOTS = 16_384;
-
-export interface SessionOptions {
-  readonly state: OpenState;
-  readonly limits: Limits;
-  readonly log: LogFunction;
-  readonly now: () => number;
-  readonly beganMs: number;
-  readonly io?: SlotIo;
-}
 
 export class Session {
   readonly options: SessionOptions;
@@ -119,7 +109,7 @@ export class Session {
       },
       this.#newLife(state.index, this.#newObjects(state.index, state.objectCounters), state.epoch),
     );
-    for (const slot of state.order) this.blocks.life.ranking.insert(slot);
+    this.blocks.life.ranking.restore(state.order);
     state.order = new Uint32Array(0);
     this.#regroup();
     this.housekeeper = new Housekeeper(this.blocks, log, {
@@ -333,6 +323,7 @@ export class Session {
     const parts = {
       table: this.table,
       links: this.#links,
+      policy: this.options.policy,
       pins: this.#pins,
       files: this.#files,
       writeBack: this.#writeBack,

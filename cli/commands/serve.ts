@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { OwnedCache } from "../../engine/cache.js";
 import { openCache } from "../../engine/cache.js";
+import type { PolicyName } from "../../engine/policy-names.js";
 import { type MetricsAddress, parseMetricsAddress } from "../../engine/daemon/metrics-address.js";
 import type { Metrics, MetricsOptions } from "../../engine/daemon/metrics.js";
 import { startServer } from "../../engine/daemon/server.js";
@@ -79,6 +80,7 @@ async function serve(command: Command): Promise<number> {
   const cache = await openCache({
     directory,
     onUnclean: "wipe",
+    policy: text("policy") as PolicyName, // its grammar takes no other words
     log: (level, message, fields) => log[level](message, fields),
     ...(stateDirectory !== undefined && { stateDirectory }),
     ...limits,

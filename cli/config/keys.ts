@@ -1,4 +1,5 @@
 /** Every setting there is, in one table: its flag, its variable and its key in a file are made from its name. */
+import { DEFAULT_POLICY, POLICY_NAMES } from "../../engine/policy-names.js";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.js";
 import type { Grammar, Reading } from "./grammar.js";
 import { choice, count, metricsAddress, path, percent, shares, size, socketPath } from "./grammar.js";
@@ -69,6 +70,13 @@ const TABLE = {
     description: "share of the capacity that pins may keep from culling",
     defaultText: "50%",
     live,
+  },
+  policy: {
+    grammar: choice(POLICY_NAMES),
+    placeholder: "<name>",
+    description: `which block goes next: ${POLICY_NAMES.join(", ")}`,
+    defaultText: DEFAULT_POLICY,
+    live: false,
   },
   metrics: {
     grammar: metricsAddress,

@@ -66,7 +66,7 @@ export class Evictor {
     const { ranking, table, dropEntry, onCulled } = this.#parts;
     dropEntry(slot);
     onCulled(slot);
-    ranking.remove(slot);
+    ranking.evict(slot);
     table.clearTenant(slot);
     this.#leaving.add(slot);
   }

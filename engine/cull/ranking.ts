@@ -8,12 +8,11 @@ import { PAGE_BYTES } from "../../index/core/layout.js";
 import type { SlotTable } from "../slots/slot-table.js";
 import { grown } from "../slots/slot-table.js";
 import type { CullRank } from "../open-api.js";
+import type { PolicyName } from "../policy-names.js";
 import { HELD, KeptSlots, PINNED } from "./kept-slots.js";
-import { type CullPolicy, VICTIM_LOOKS_MAX } from "./policy.js";
+import { type CullPolicy, type MayLeave, VICTIM_LOOKS_MAX } from "./policy.js";
 import { Ranks } from "./ranks.js";
 import { NO_SHARE, Shares } from "./shares.js";
-
-type MayLeave = (slot: number) => boolean;
 
 /** What pins may keep from culling, and what pins and open files may together. */
 export interface KeepBudget {
@@ -38,6 +37,7 @@ export interface Standing {
 export class Ranking {
   readonly #table: SlotTable;
   readonly #newPolicy: () => CullPolicy;
+  readonly #newQueue: () => CullPolicy;
   #shares: Shares;
   #policies: readonly CullPolicy[];
   /** The only policy while there are no shares. */
@@ -53,19 +53,28 @@ export class Ranking {
   readonly #budget: () => KeepBudget;
   #pinRefused = false;
 
-  /** @param newPolicy makes an empty policy; a slot is in one of them at a time. */
-  constructor(table: SlotTable, newPolicy: () => CullPolicy, budget: () => KeepBudget = () => NO_BUDGET) {
+  /**
+   * @param newPolicy makes an empty policy; a slot is in one of them at a time.
+   * @param newQueue makes the orders of what no policy has: kept blocks, and those of the first rank; as newPolicy unless given.
+   */
+  constructor(
+    table: SlotTable,
+    newPolicy: () => CullPolicy,
+    budget: () => KeepBudget = () => NO_BUDGET,
+    newQueue: () => CullPolicy = newPolicy,
+  ) {
     this.#table = table;
     this.#newPolicy = newPolicy;
+    this.#newQueue = newQueue;
     this.#budget = budget;
-    this.#kept = new KeptSlots(newPolicy());
+    this.#kept = new KeptSlots(newQueue());
     this.#shares = new Shares([], () => 0);
     this.#only = newPolicy();
     this.#policies = [this.#only];
-    this.#early = [newPolicy()];
+    this.#early = [newQueue()];
   }
 
-  get name(): string {
+  get name(): PolicyName {
     return (this.#policies[0] as CullPolicy).name;
   }
 
@@ -87,7 +96,7 @@ export class Ranking {
     this.#kept.clear();
     this.#shares = shares;
     this.#policies = Array.from({ length: shares.count }, this.#newPolicy);
-    this.#early = Array.from({ length: shares.count }, this.#newPolicy);
+    this.#early = Array.from({ length: shares.count }, this.#newQueue);
     this.#only = shares.count === 1 ? this.#policies[0] : undefined;
     const slots = shares.count === 1 ? 0 : this.#table.numbers;
     this.#shareOf = new Uint8Array(slots);
@@ -102,6 +111,13 @@ export class Ranking {
       };
       this.insert(slot, shareOf(slot), standing);
     }
+    for (const policy of this.#policies) policy.restored();
+  }
+
+  /** Takes over what was in the order() of a ranking before this one; into an empty ranking. */
+  restore(order: Uint32Array): void {
+    for (const slot of order) this.insert(slot);
+    for (const policy of this.#policies) policy.restored();
   }
 
   /** A block was stored in this slot. */
@@ -224,12 +240,16 @@ export class Ranking {
     this.#table.setPages(slot, pages);
   }
 
-  /** The block left this slot. */
+  /** The block left this slot, or was moved to another. */
   remove(slot: number): void {
-    if (this.#only === undefined) {
-      this.#shares.charge(this.#shareOf[slot] as number, -this.#table.pagesOf(slot));
-    }
+    this.#discharge(slot);
     if (!this.#kept.drop(slot)) this.#policyOf(slot).remove(slot);
+  }
+
+  /** The victim in this slot leaves. */
+  evict(slot: number): void {
+    this.#discharge(slot);
+    this.#policyOf(slot).evict(slot);
   }
 
   /** Who goes next: of shares over their maximum first, of those at their minimum last. */
@@ -322,6 +342,11 @@ export class Ranking {
       this.#policyOf(slot).touch(slot);
       this.#ranks.spare(slot);
     }
+  }
+
+  #discharge(slot: number): void {
+    if (this.#only !== undefined) return;
+    this.#shares.charge(this.#shareOf[slot] as number, -this.#table.pagesOf(slot));
   }
 
   /** The policy that a block which is not kept is in, by its share and rank. */

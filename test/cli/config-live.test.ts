@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
+import { KEY_NAMES } from "../../cli/config/keys.js";
 import { until } from "../daemon/with-server.js";
 import type { Daemon } from "./run-cli.js";
 import { MAIN, onlyLine, run, startServe, withDirectory } from "./run-cli.js";
@@ -57,7 +58,7 @@ test("get prints what stands: one alone bare, several with their names", async (
     const json = await daemon.run(["config", "get", "slots", "--json"]);
     assert.deepEqual(JSON.parse(json.stdout), { slots: "2048" });
     const all = await daemon.run(["config", "get"]);
-    assert.equal(all.stdout.trimEnd().split("\n").length, 18);
+    assert.equal(all.stdout.trimEnd().split("\n").length, KEY_NAMES.length);
     assert.match(all.stdout, new RegExp(`^dir = ${daemon.directory}$`, "m"));
     const unknown = await daemon.run(["config", "get", "slot"]);
     assert.equal(unknown.status, 64);

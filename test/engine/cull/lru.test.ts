@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { suite } from "uvu";
 import type { BlockCache } from "../../../engine/api.js";
 import type { OpenCacheOptions } from "../../../engine/cache.js";
-import { LruPolicy, VICTIM_LOOKS_MAX } from "../../../engine/cull/policy.js";
+import { LruPolicy } from "../../../engine/cull/policies/lru.js";
+import { VICTIM_LOOKS_MAX } from "../../../engine/cull/policy.js";
 import { SlotLinks } from "../../../engine/cull/linked-slots.js";
 import {
   MIB,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite } from "uvu";
-import { LruPolicy } from "../../../engine/cull/policy.js";
+import { LruPolicy } from "../../../engine/cull/policies/lru.js";
 import { Ranking } from "../../../engine/cull/ranking.js";
 import { Shares } from "../../../engine/cull/shares.js";
 import { SlotLinks } from "../../../engine/cull/linked-slots.js";

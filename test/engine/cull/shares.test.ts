@@ -3,7 +3,7 @@ import { suite } from "uvu";
 import { PAGE_BYTES, SLOT_BYTES } from "../../../index/core/layout.js";
 import type { BlockCache, ShareRule, Tag } from "../../../engine/cache.js";
 import { SlotLinks } from "../../../engine/cull/linked-slots.js";
-import { LruPolicy } from "../../../engine/cull/policy.js";
+import { LruPolicy } from "../../../engine/cull/policies/lru.js";
 import { Ranking } from "../../../engine/cull/ranking.js";
 import { Shares } from "../../../engine/cull/shares.js";
 import { STATE, SlotTable } from "../../../engine/slots/slot-table.js";

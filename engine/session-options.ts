@@ -1,0 +1,16 @@
+/** What a session of an open cache is made with. */
+import type { OpenState } from "./coherency/open-state.js";
+import type { Limits } from "./limits.js";
+import type { LogFunction } from "./log.js";
+import type { PolicyName } from "./policy-names.js";
+import type { SlotIo } from "./slots/io.js";
+
+export interface SessionOptions {
+  readonly state: OpenState;
+  readonly limits: Limits;
+  readonly policy: PolicyName;
+  readonly log: LogFunction;
+  readonly now: () => number;
+  readonly beganMs: number;
+  readonly io?: SlotIo;
+}
