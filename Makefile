@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test build lint fmt cover bench torture clean
+.PHONY: help run test build lint fmt cover bench torture powercut clean
 
 NPX := npx --no-install
 
@@ -37,6 +37,11 @@ bench: build ## measure against raw file operations, under a minute
 torture: build ## random changes of files for TORTURE_SECONDS (600), then more rounds of all tests that have chance in them
 	@node --enable-source-maps dist/test/torture/run.js
 	@$(if $(TORTURE_SEED),,TORTURE_EFFORT=$(or $(TORTURE_EFFORT),10) node --enable-source-maps dist/test/run.js '^(crash/kill|model/)')
+
+powercut: build ## cut the power at CUTS places (60) of real file systems; needs root, cc, /dev/fuse and loop devices
+	@if command -v $(CC) > /dev/null; then \
+		$(CC) -O2 -Wall -Wextra -o dist/test/crash/powercut/recording-disk test/crash/powercut/recording-disk.c; fi
+	@node --enable-source-maps dist/test/crash/powercut/run.js
 
 clean: ## remove what was built; the cache in .tagcache/ stays
 	rm -rf dist coverage node_modules/.installed

@@ -14,6 +14,7 @@ import type { ObjectState } from "./object-states.js";
 import { type Pages, common, endOf, firstOf, isNone, runsOf, startOf, union, without } from "./pages.js";
 import { STATE } from "./slots/slot-table.js";
 import type { Span } from "./span.js";
+import { reached } from "../index/core/steps.js";
 
 /** What of the wanted span is stored, if anything. */
 export type ChangeAnswer = { readonly kind: "done"; readonly stored?: Span } | Bypass;
@@ -180,6 +181,7 @@ export class BlockChanger {
       if (!(await this.#fill(change, common(presentOf(old), groups), bytes, atBytes))) return "changed";
       const trouble = await this.#writeBeside(change, old, added, { bytes, atBytes });
       if (trouble !== undefined) return trouble;
+      reached("part: written beside");
       const { checksummer } = this.#parts;
       const seed = checksummer.seed({ objectId: object.id, block, epoch: old.epoch, sequence: old.sequence });
       for (let group = first; group < end; group += 1) {
@@ -195,6 +197,7 @@ export class BlockChanger {
       epoch: old.epoch,
       sequence: old.sequence,
     });
+    reached("part: named");
     this.#blocks.life.room.extend(old.slot, object, block, plan.validBytes);
     this.#parts.counters.stored(object.volume.tally, plan.stored?.lengthBytes ?? 0);
     return NOTHING;

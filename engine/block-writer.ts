@@ -11,6 +11,7 @@ import type { Reservation } from "./cull/waiting.js";
 import { type ObjectState, recordBytes } from "./object-states.js";
 import { firstPages } from "./pages.js";
 import { STATE } from "./slots/slot-table.js";
+import { reached } from "../index/core/steps.js";
 
 /** Index changes that may wait for their commit before writers are held back. */
 const QUEUED_CHANGES_MAX = 16_384;
@@ -104,6 +105,7 @@ export class BlockWriter {
     const pages = pagesOf(bytes.length);
     const reservation = await room.reserve(pages, object.volume);
     if (typeof reservation === "string") return reservation;
+    reached("put: reserved");
     const slot = await this.#write(reservation, bytes);
     if (slot !== "drive-full") return slot;
     const allocated = room.takeAllocated(pages);
@@ -119,9 +121,13 @@ export class BlockWriter {
     // A file without a record may have entries all the same: those of its life before it was retired.
     const old = this.#blocks.entryOf(object.id, block);
     if (!object.recorded && !object.staged) objects.record(object);
-    if (old !== undefined) this.#blocks.drop(object.id, block, old);
+    if (old !== undefined) {
+      this.#blocks.drop(object.id, block, old);
+      reached("overwrite: old name dropped");
+    }
     if (object.fills.size > 1) object.raiseFloor(block, entry.sequence, stale);
     index.putEntry(object.id, block, entry);
+    reached("put: named");
     if (entry.slot !== NO_SLOT) room.settle(entry.slot, object, block, entry.validBytes);
     this.#parts.counters.stored(object.volume.tally, entry.validBytes);
     if (old !== undefined) await index.committed();
@@ -143,6 +149,7 @@ export class BlockWriter {
       this.#afterFailedWrite(reservation, full || SCARCE_ERRNOS.has(errno));
       return full ? "drive-full" : "io-error";
     }
+    reached("put: written");
     counters.slotWrites += 1;
     const pages = pagesOf(bytes.length);
     writeBack.note(slot, pages);

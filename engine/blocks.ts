@@ -27,6 +27,7 @@ import type { SlotTable } from "./slots/slot-table.js";
 import type { WriteBack } from "./slots/write-back.js";
 import { isAvailable } from "./presence.js";
 import type { Span } from "./span.js";
+import { reached } from "../index/core/steps.js";
 
 /** One life of the index: what ends with a wipe. */
 export interface Life {
@@ -171,7 +172,9 @@ export class Blocks {
     const entry = this.current(object, block);
     if (entry === undefined) return false;
     this.drop(object.id, block, entry);
+    reached("remove: name dropped");
     await this.#life.index.committed();
+    reached("remove: committed");
     return true;
   }
 

@@ -19,6 +19,7 @@ import { checkFileRange, checkRange, coherencyOf, outcomeOf, sizeOf } from "./ha
 import { LocalMetadata } from "./metadata.js";
 import { type ObjectState, type VolumeState, recordBytes } from "./object-states.js";
 import type { HandleParts } from "./volume-handle.js";
+import { reached } from "../index/core/steps.js";
 
 /** What a cookie needs of its volume's handle. */
 interface Holder {
@@ -121,7 +122,9 @@ export class LocalCookie implements CookieHandle {
       const state = this.#state;
       if (size < state.sizeBytes) await cutContent(this.#parts, state, size);
       else state.sizeBytes = size;
+      reached("truncate: cut");
       await this.#commit();
+      reached("truncate: committed");
     });
   }
 

@@ -13,6 +13,7 @@ import type { Counters } from "./counters.js";
 import type { LogFunction } from "./log.js";
 import { EVERYTHING, noteReclaim, notedReclaims, reclaimMetadata } from "./metadata-reclaim.js";
 import type { ObjectState, RangeStamp } from "./object-states.js";
+import { reached } from "../index/core/steps.js";
 
 const SLICE_STEPS = 256;
 /** Others have their turn after so long, too. */
@@ -260,6 +261,7 @@ export class Housekeeper {
           const now = entry.sequence < stamp ? blocks.entryOf(id, block) : undefined;
           if (now !== undefined && now.sequence < stamp) {
             blocks.drop(id, block, now);
+            reached("reclaim: name dropped");
             counters.reclaimed += 1;
           }
           yield;

@@ -4,6 +4,7 @@ import { checkFsName, checkName } from "../index/core/names.js";
 import type { InvalidateTarget } from "./api.js";
 import { type ContentParts, forgetRange } from "./file-content.js";
 import { checkFileRange } from "./handle-arguments.js";
+import { reached } from "../index/core/steps.js";
 
 /** Resolves when it is committed. @throws {CacheError} E_ARGUMENT. */
 export async function invalidate(parts: ContentParts, target: InvalidateTarget): Promise<void> {
@@ -31,7 +32,9 @@ export async function invalidate(parts: ContentParts, target: InvalidateTarget):
     if (state.recorded) objects.record(state);
   }
   parts.blocks.life.leases.invalidated();
+  reached("invalidate: stamped");
   await index.committed();
+  reached("invalidate: committed");
 }
 
 function check({ fs, volume, inode, range }: InvalidateTarget): void {

@@ -45,6 +45,7 @@ import type { SessionOptions } from "./session-options.js";
 import { type Span, checkSpan } from "./span.js";
 import { statusOf } from "./status.js";
 import { LocalVolume } from "./volume-handle.js";
+import { reached } from "../index/core/steps.js";
 
 const MISS = { kind: "miss" } as const;
 
@@ -188,9 +189,11 @@ export class LocalCache implements OwnedCache {
       const limits = limitsOf(options, driveSpace(session.options.state.paths.directory), standing);
       checkFits(limits, { ...standing, ...session.blocks.life.ranking.pinned });
       session.limit(limits);
+      reached("resize: limits stand");
       return limits;
     }).then(async (limits) => {
       await this.#fit();
+      reached("resize: fits");
       await this.#session.pinKeeper.refit(); // there may be more room for pins
       return limits;
     });

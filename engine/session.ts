@@ -35,6 +35,7 @@ import { SlotFiles } from "./slots/slot-files.js";
 import type { HandleParts } from "./volume-handle.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
 import { WriteBack } from "./slots/write-back.js";
+import { reached } from "../index/core/steps.js";
 
 /** How long a stop or a wipe waits for calls under way; the kernel may hold one for ever. */
 const DRAIN_MS = 5000;
@@ -239,14 +240,17 @@ export class Session {
     this.sequence.takeStamp();
     try {
       if (!(await this.#quiesce())) throw new CacheError("E_IO", "the drive does not answer");
+      reached("wipe: quiet");
       await this.#removing; // it would take the new index for an old one
       const index = createIndex(state.paths, state.cacheId, epoch);
+      reached("wipe: index made");
       try {
         await state.ledger.setMark({ ...state.ledger.mark, state: "unclean" }, { epoch });
       } catch (error) {
         await index.close();
         throw error;
       }
+      reached("wipe: epoch raised");
       this.#startLife(index, epoch);
     } catch (error) {
       old.room.resume();
@@ -262,6 +266,7 @@ export class Session {
     await old.index.close().catch((error: unknown) => {
       log("warn", "the index of the last epoch did not close", { error: messageOf(error) });
     });
+    reached("wipe: old index closed");
     this.#removing = removeOldIndexes(state.paths, epoch, log);
     log("info", "wiped on request", { epoch });
   }
@@ -287,6 +292,7 @@ export class Session {
     try {
       quiet = await this.#quiesce();
       if (!quiet) throw new CacheError("E_IO", "Cannot stop clean: the drive does not answer");
+      reached("close: quiet");
       await this.#removing;
       await this.#markClean();
       log("info", "stopped clean", { blocks: this.table.countOf(STATE.used) });

@@ -8,6 +8,7 @@ import { COMMIT_DELAY_MS, GroupCommit } from "./group-commit.js";
 import { encodeEntryCount, entryCountKey, readEntryCount } from "./identity.js";
 import { NumberReserve, type Numbers } from "./numbers.js";
 import { Undone } from "./undone.js";
+import { reached } from "./core/steps.js";
 
 export interface IndexCommitsOptions {
   readonly regime: "volatile" | "recoverable";
@@ -65,6 +66,7 @@ export class IndexCommits {
   async #flush(): Promise<void> {
     this.undone?.flushBegins();
     await this.#store.sync();
+    reached("commit: flushed");
     this.undone?.flushEnds();
   }
 
@@ -79,7 +81,9 @@ export class IndexCommits {
     if (due !== undefined) all.push(due.write);
     const commit = this.#store.commit(all);
     this.#watch?.(commit);
+    reached("commit: begins");
     await commit;
+    reached("commit: done");
     due?.done();
     this.undone?.commitEnds();
     this.#entryCount = entryCount;

@@ -15,6 +15,7 @@ import { checkPages } from "./page-check.js";
 import { decodeLedgerState, encodeLedgerState } from "./ledger-state.js";
 import type { LedgerState, StateMark } from "./ledger-state.js";
 import { SealedStore, sealed, unsealed } from "./sealed-store.js";
+import { reached } from "./core/steps.js";
 
 export type { StateMark } from "./ledger-state.js";
 
@@ -157,7 +158,9 @@ export class Ledger {
           `Cannot set epoch ${state.epoch} in ${this.#directory}: it is ${this.#state.epoch}, want no less, below 2^32`,
         );
       }
+      reached("ledger: change begins");
       await this.#environment.commit([{ table: "state", key: stateKey, value: encodeLedgerState(state) }]);
+      reached("ledger: change durable");
       this.#state = state;
       return state;
     });
@@ -167,7 +170,11 @@ export class Ledger {
 
   async #commit(writes: ReadonlyArray<Write<LedgerTable>>): Promise<void> {
     this.#checkOpen();
-    const done = this.#last.then(() => this.#environment.commit(writes));
+    const done = this.#last.then(async () => {
+      reached("ledger: change begins");
+      await this.#environment.commit(writes);
+      reached("ledger: change durable");
+    });
     this.#last = done.catch(() => undefined); // the caller gets the error; the next change goes on
     await done;
   }

@@ -2,6 +2,7 @@
 import type { Selection } from "../../index/core/selector.js";
 import type { AdminParts } from "./admin.js";
 import { cachedBlocks, cachedBytesOf, selectedFiles } from "./selected.js";
+import { reached } from "../../index/core/steps.js";
 
 /** The report while it is being counted; unsent changes do not exist yet. */
 export function newTally() {
@@ -30,7 +31,10 @@ export function* flushSteps(
       else {
         tally.dropped.blocks += 1;
         tally.dropped.bytes += cachedBytesOf(entry);
-        if (!dryRun) blocks.drop(object.id, block, entry);
+        if (!dryRun) {
+          blocks.drop(object.id, block, entry);
+          reached("flush: name dropped");
+        }
         left = !dryRun;
       }
       yield;

@@ -13,6 +13,7 @@ import type { WriteBack } from "../slots/write-back.js";
 import { writeCheckpoint } from "./checkpoint.js";
 import { syncDirectory } from "../../index/core/sync-directory.js";
 import { type OpenState, bootId, indexDirectory } from "./open-state.js";
+import { reached } from "../../index/core/steps.js";
 
 export interface CloseParts {
   readonly state: OpenState;
@@ -33,8 +34,11 @@ export async function markClean(parts: CloseParts): Promise<void> {
   const { paths, ledger } = state;
   await writeBack.drain();
   if (writeBack.failed) throw new CacheError("E_IO", "Cannot stop clean: the drive failed to keep a slot");
+  reached("close: slots synced");
   for (const directory of files.madeIn) syncDirectory(directory);
+  reached("close: directories synced");
   await index.sync();
+  reached("close: index synced");
   for (const directory of [indexDirectory(paths, epoch), paths.index, paths.directory])
     syncDirectory(directory);
   table.endWipe();
@@ -54,7 +58,9 @@ export async function markClean(parts: CloseParts): Promise<void> {
     slots: table.arrays(),
     order: orderOf(parts.order, table.countOf(STATE.used)),
   });
+  reached("close: checkpoint written");
   await ledger.setMark({ state: "clean", regime: "volatile", bootId: bootId(), transactionId, checkpointId });
+  reached("close: marked clean");
 }
 
 /** Straight into its array: a list in between would take 16 bytes a slot more. */

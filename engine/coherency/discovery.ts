@@ -7,6 +7,7 @@ import type { LogFunction } from "../log.js";
 import { pagesOf } from "../../index/core/layout.js";
 import type { SlotFiles } from "../slots/slot-files.js";
 import { STATE, type SlotTable } from "../slots/slot-table.js";
+import { reached } from "../../index/core/steps.js";
 
 /** Some 6 µs each: a slice stays under 4 ms. */
 const SLICE_SLOTS = 512;
@@ -48,6 +49,7 @@ export class Discovery {
       this.#slice();
     }
     if (this.#stopped) return;
+    reached("open: old slots seen");
     await this.#room().fit();
     this.#log("info", "all slots left by the last owner were looked at", { slots: this.#table.existing });
   }

@@ -19,6 +19,7 @@ import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import { type CachePaths, cachePaths, checkSignature, makeInner, prepareDirectory } from "./directory.js";
 import { OwnerLock } from "./owner-lock.js";
 import { type Signature, writeSignature } from "./signature.js";
+import { reached } from "../../index/core/steps.js";
 
 /** Address space for the index; LMDB takes memory only for what is there. */
 export const INDEX_MAP_BYTES = 16 * 1024 ** 3;
@@ -57,15 +58,18 @@ export async function openState(options: OpenStateOptions): Promise<OpenState> {
   if (warning !== undefined) options.log("warn", warning);
   const locks = [OwnerLock.take(paths.lock, paths.directory)];
   const releaseLocks = () => locks.forEach((lock) => lock.release());
+  reached("open: owned");
   try {
     checkLedgerPlace(paths);
     const isNew = checkSignature(paths.directory) === undefined;
     // The signature is the first thing in a new directory, so that others who look know whose it is.
     if (isNew && !Ledger.exists(paths.state))
       writeSignature(paths.directory, paths.elsewhere, randomBytes(CACHE_ID_BYTES));
+    reached("open: signed");
     makeInner(paths.state, false);
     locks.push(OwnerLock.take(paths.stateLock, paths.state));
     const { signature, ledger, wasThere } = await openLedger(paths, isNew);
+    reached("open: ledger there");
     if (isNew && wasThere) {
       const from =
         "the cache directory is empty; going on with the ledger that was named, as after the loss of the directory";
@@ -88,8 +92,13 @@ export async function openState(options: OpenStateOptions): Promise<OpenState> {
 export async function releaseState(state: OpenState, index = state.index): Promise<void> {
   try {
     await index.close();
+    reached("close: index closed");
   } finally {
-    await state.ledger.close().finally(state.releaseLocks);
+    await state.ledger.close().finally(() => {
+      reached("close: ledger closed");
+      state.releaseLocks();
+      reached("close: let go");
+    });
   }
 }
 
@@ -218,16 +227,21 @@ async function openClean(paths: CachePaths, ledger: Ledger): Promise<Content | s
   ) {
     return "the checkpoint is not the one of the last stop";
   }
+  reached("open: checkpoint read");
   await ledger.setMark({ ...mark, state: "opening" });
+  reached("open: marked opening");
   const index = openIndex(paths, ledger);
   if (typeof index === "string") return index;
+  reached("open: index mapped");
   const { transactionId } = index.stats();
   if (transactionId !== checkpoint.transactionId || transactionId !== mark.transactionId) {
     await index.close();
     return `the index is at commit ${transactionId}, the last stop was at ${mark.transactionId}`;
   }
   await ledger.setMark({ ...mark, state: "unclean", bootId: bootId() });
+  reached("open: marked unclean");
   fs.rmSync(paths.checkpoint, { recursive: true, force: true });
+  reached("open: checkpoint gone");
   return {
     paths,
     ledger,
@@ -268,8 +282,11 @@ async function openWiped(
   const { mark, cacheId } = ledger;
   const epoch = ledger.epoch + 1;
   await ledger.setMark({ ...mark, state: "opening", bootId: bootId() }, { epoch });
+  reached("wipe at start: epoch raised");
   const index = createIndex(paths, cacheId, epoch);
+  reached("wipe at start: index made");
   await ledger.setMark({ ...mark, state: "unclean", bootId: bootId() });
+  reached("wipe at start: marked unclean");
   fs.rmSync(paths.checkpoint, { recursive: true, force: true });
   const table = new SlotTable();
   table.appendUnknown(slotNumbersFound(paths.slots));

@@ -10,6 +10,7 @@ import type { GiveBack } from "./give-back.js";
 import type { Leaving } from "./leaving.js";
 import type { RoomParts } from "./room.js";
 import type { Waiting } from "./waiting.js";
+import { reached } from "../../index/core/steps.js";
 
 /** The part of all blocks that goes before the index is looked at again. */
 const RELIEF_SHARE = 64;
@@ -115,7 +116,10 @@ export class Culler {
       evicted += this.#evictor.evict(SLICE_VICTIMS_MAX, () => this.#wantingRoom(1));
       // A slice ends with its commit: only then are its slots free, and writers have had their turn.
       if (this.#leaving.slots > 0) await this.#leaving.released();
-      if (evicted > 0) this.#parts.onSlice(beganMs);
+      if (evicted > 0) {
+        reached("cull: committed");
+        this.#parts.onSlice(beganMs);
+      }
       const refused = this.#giveUpOnFullDrive(evicted);
       const cuts = await this.#cutBack();
       this.#waiting.serve();

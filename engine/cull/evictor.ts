@@ -1,6 +1,7 @@
 /** Takes victims: their entries are dropped, and their slots leave. */
 import type { Leaving } from "./leaving.js";
 import type { RoomParts } from "./room.js";
+import { reached } from "../../index/core/steps.js";
 
 /** Victims a slice; between slices other work has its turn. */
 export const SLICE_VICTIMS_MAX = 64;
@@ -65,6 +66,7 @@ export class Evictor {
   #take(slot: number): void {
     const { ranking, table, dropEntry, onCulled } = this.#parts;
     dropEntry(slot);
+    reached("cull: name dropped");
     onCulled(slot);
     ranking.evict(slot);
     table.clearTenant(slot);

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { STATE, type SlotTable } from "../slots/slot-table.js";
+import { reached } from "../../index/core/steps.js";
 
 const COMMIT_RETRY_MS = 100;
 
@@ -117,6 +118,7 @@ export class Leaving {
         }
         await sleep(COMMIT_RETRY_MS);
       }
+      reached("reuse: old name committed");
       this.#parts.onReleased(this.#parts.now() - beganMs);
       this.#slots -= slots.length;
       for (const slot of slots) this.#pages -= this.#parts.table.pagesOf(slot);

@@ -7,6 +7,7 @@ import { PAGE_BYTES } from "../../index/core/layout.js";
 import { STATE } from "../slots/slot-table.js";
 import type { Budget } from "./budget.js";
 import type { RoomParts } from "./room.js";
+import { reached } from "../../index/core/steps.js";
 
 /** Slots that are given back side by side. */
 const PARALLEL = 8;
@@ -98,11 +99,13 @@ export class Outgoing {
     try {
       if (table.pagesOf(slot) > 0) {
         await files.truncate(slot, 0);
+        reached("resize: slot cut");
         this.#gave(slot);
       }
       if (retire) {
         writeBack.forget(slot); // first, so that a sync that finds no file is no failure
         await files.unlink(slot);
+        reached("resize: slot removed");
         drive.released(0, 1);
       }
       this.#failures = 0;

@@ -23,6 +23,7 @@ import type { PinOwner, PinSet } from "./pin-set.js";
 import type { Ranking } from "./ranking.js";
 import type { VolumeNames } from "./shares.js";
 import { type Reservation, type ReserveAnswer, Waiting } from "./waiting.js";
+import { reached } from "../../index/core/steps.js";
 
 /** A tenant takes no slot more than so many times its size while there is other room. */
 const OVERSIZE_FACTOR = 4;
@@ -349,6 +350,7 @@ export class Room {
   #fill(slot: number, create: boolean): Reservation {
     this.#budget.noteTaken(this.#parts.table.pagesOf(slot));
     this.#parts.table.move(slot, STATE.free, STATE.filling);
+    if (!create) reached("reuse: taken");
     return { slot, create };
   }
 

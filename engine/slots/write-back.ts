@@ -5,6 +5,7 @@
 import type { CacheError } from "../../index/core/errors.js";
 import { PAGE_BYTES } from "../../index/core/layout.js";
 import type { SlotFiles } from "./slot-files.js";
+import { reached } from "../../index/core/steps.js";
 
 /** At some 100 MB/s of a slow drive this many bytes take five seconds of a stop. */
 export const UNSYNCED_BYTES_MAX = 512 * 1024 * 1024;
@@ -122,6 +123,7 @@ export class WriteBack {
       this.#underWay.add(slot);
       try {
         await this.#files.sync(slot);
+        reached("sync: slot synced");
       } catch (error) {
         if (this.#underWay.has(slot)) {
           this.#failed = true;
