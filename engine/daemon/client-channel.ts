@@ -2,16 +2,18 @@
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { CacheError, errnoOf, isCacheError, messageOf } from "../../index/core/errors.js";
-import { SLOT_BYTES } from "../../index/core/layout.js";
 import { Call, errorOf } from "./client-call.js";
 import { Fields } from "./fields.js";
-import { encodeFrame, FrameParser } from "./frames.js";
-import { decodeHeader, encodeHeader } from "./headers.js";
+import { FrameWriter } from "./frame-writer.js";
+import { FrameParser } from "./frames.js";
+import { decodeHeader } from "./header-decoder.js";
 import { helloRequest, readHello } from "./hello.js";
 import type { Hello } from "./hello.js";
 import { JOINED_PAYLOAD_BYTES_MAX } from "./limits.js";
 
 const EMPTY = Buffer.alloc(0);
+/** What the next reads go to, unless they go straight to where a payload is wanted. */
+const SCRATCH_BYTES = 64 * 1024;
 
 export interface ChannelOptions {
   readonly socketPath: string;
@@ -66,11 +68,15 @@ export class Channel {
   events: ChannelEvents = { onReply: () => undefined, onClosed: () => undefined };
   readonly #socketPath: string;
   readonly #socket: Socket;
+  readonly #frames: FrameWriter;
   readonly #parser: FrameParser;
+  /** One buffer for all reads: a fresh one for every read costs more than the copy out of this one. */
+  readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  /** The next read goes to the memory of the call whose reply is coming. */
+  #straight = false;
   readonly #calls = new Map<number, Call>();
   #lastId = 0;
   #bytes = 0;
-  #corked = false;
   #receiving: { call: Call; fields: Fields; payload: Buffer; error?: CacheError } | undefined;
   #failure: CacheError | undefined;
 
@@ -82,12 +88,9 @@ export class Channel {
     });
     this.#socket = connect({
       path: options.socketPath,
-      // One buffer for all reads: a fresh one for every read costs more than the copy out of this one.
-      onread: {
-        buffer: Buffer.allocUnsafeSlow(SLOT_BYTES),
-        callback: (count, buffer) => this.#onRead(count, buffer),
-      },
+      onread: { buffer: () => this.#place(), callback: (count) => this.#onRead(count) },
     });
+    this.#frames = new FrameWriter(this.#socket);
     this.#socket.resume(); // else the end of the stream goes unseen
     this.#socket.on("error", (error) => this.#fail(unavailable(this.#socketPath, error)));
     this.#socket.on("close", () => this.events.onClosed());
@@ -115,27 +118,25 @@ export class Channel {
     this.#calls.set(this.#lastId, call);
     this.#bytes += call.costBytes;
     const { header, payload } = call.options;
-    const packed = encodeHeader({ id: this.#lastId, ...header });
-    const payloadBytes = payload?.length ?? 0;
-    this.#cork();
-    if (payload === undefined || payloadBytes <= JOINED_PAYLOAD_BYTES_MAX) {
-      this.#socket.write(encodeFrame(packed, payloadBytes, payload));
+    if (payload === undefined || payload.length <= JOINED_PAYLOAD_BYTES_MAX) {
+      this.#frames.send(this.#lastId, header, payload === undefined ? undefined : [payload]);
       return;
     }
     call.sending = true;
-    this.#socket.write(encodeFrame(packed, payloadBytes));
-    this.#socket.write(payload, () => {
+    this.#frames.send(this.#lastId, header, [payload], () => {
       call.sending = false;
     });
   }
 
   /**
    * The caller waits no longer: neither side of the call's memory is touched after this.
-   * @returns false when that needs the connection to end, since part of a payload is still to be sent.
+   * @returns false when that needs the connection to end: part of a payload is still to be sent, or the runtime has been
+   *   given the call's memory for the next read.
    */
   abandon(call: Call): boolean {
-    if (this.#receiving?.call === call) this.#parser.dropPayload();
-    return !call.sending;
+    const receiving = this.#receiving?.call === call;
+    if (receiving) this.#parser.dropPayload();
+    return !call.sending && !(receiving && this.#straight);
   }
 
   ref(): void {
@@ -156,21 +157,17 @@ export class Channel {
     this.destroy(failure);
   }
 
-  /** Calls of one turn leave in one system call. */
-  #cork(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    this.#socket.cork();
-    process.nextTick(() => {
-      this.#corked = false;
-      this.#socket.uncork();
-    });
+  #place(): Uint8Array {
+    const place = this.#socket?.destroyed ? undefined : this.#parser.place();
+    this.#straight = place !== undefined;
+    return place ?? this.#scratch;
   }
 
-  #onRead(count: number, buffer: Uint8Array): boolean {
+  #onRead(count: number): boolean {
     if (this.#socket.destroyed) return true;
     try {
-      this.#parser.push(Buffer.from(buffer.buffer, buffer.byteOffset, count));
+      if (this.#straight) this.#parser.took(count);
+      else this.#parser.push(this.#scratch.subarray(0, count));
     } catch (error) {
       this.#fail(isCacheError(error) ? error : new CacheError("E_FRAME", messageOf(error), { cause: error }));
     }
@@ -206,12 +203,12 @@ export class Channel {
   #onFrame(): boolean {
     const received = this.#receiving;
     this.#receiving = undefined;
+    this.events.onReply(); // first, so that what a late reply makes necessary can be sent
     if (received !== undefined) {
       const { call, fields, payload, error } = received;
       if (call.settled && error === undefined) call.options.onLate?.(fields);
       call.settle(error === undefined ? { kind: "reply", fields, payload } : { kind: "error", error });
     }
-    this.events.onReply();
     return !this.#socket.destroyed;
   }
 }

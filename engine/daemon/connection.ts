@@ -6,8 +6,9 @@ import { Fields } from "./fields.js";
 import { encodeFrame, FrameParser } from "./frames.js";
 import { HandleTable } from "./handles.js";
 import type { HandleCount } from "./handles.js";
-import { decodeHeader, encodeHeader } from "./headers.js";
-import type { Header, HeaderValue } from "./headers.js";
+import { decodeHeader } from "./header-decoder.js";
+import { encodeHeader } from "./headers.js";
+import type { Header } from "./headers.js";
 import { checkHello, helloReply } from "./hello.js";
 import { LeaseTable } from "./lease-table.js";
 import type { WaitCount } from "./lease-table.js";
@@ -37,16 +38,19 @@ export interface ConnectionContext extends OperationServices {
 
 /** A request between its header and the moment its reply has left. */
 interface Job {
-  readonly id: HeaderValue;
+  readonly id: number | bigint;
   readonly name: string;
   readonly fields: Fields;
   readonly operation: Operation | CacheError;
   readonly costBytes: number;
+  readonly replyBytes: number;
   readonly buffer: Buffer | undefined;
   readonly payloadBytes: number;
 }
 
 const EMPTY = Buffer.alloc(0);
+/** One request for so much a turn of the event loop: while its reply is taken, the next one is read. */
+const TURN_BYTES = 64 * 1024;
 
 export class Connection {
   readonly #context: ConnectionContext;
@@ -56,6 +60,8 @@ export class Connection {
   readonly #leases: LeaseTable;
   readonly #replies: ReplyWriter;
   #receiving: Job | undefined;
+  /** The next request waits for the next turn of the event loop. */
+  #turnOver = false;
   #greeted = false;
   /** Set once nothing more is read: refused, drained or ended by the client. */
   #refused = false;
@@ -95,6 +101,7 @@ export class Connection {
     this.#context.log.info("connection refused", { code: error.code, error: error.message });
     this.#refused = true;
     const frame = encodeFrame(encodeHeader({ status: "error", ...errorFields(error) }), 0);
+    this.#replies.flush();
     this.#socket.resume(); // unread bytes at close would reach the client as a reset
     this.#socket.end(frame);
     this.#destroyAfter(LINGER_MS);
@@ -153,7 +160,28 @@ export class Connection {
     } catch (error) {
       this.refuse(isCacheError(error) ? error : this.#internal(error));
     }
-    if (this.#parser.stopped && !this.#refused) this.#socket.pause();
+    if (!this.#parser.stopped || this.#refused) return;
+    if (this.#turnOver && !this.#parser.holdsMore && !this.#full()) {
+      this.#turnOver = false;
+      this.#parser.resume(); // there is nothing to wait with
+      return;
+    }
+    this.#socket.pause();
+    if (this.#turnOver) setImmediate(() => this.#nextTurn());
+  }
+
+  #nextTurn(): void {
+    this.#turnOver = false;
+    if (this.#refused) return;
+    this.#goOn();
+    this.#endWhenDone();
+  }
+
+  /** Takes further requests after a stop, as far as the limits allow. */
+  #goOn(): void {
+    if (this.#turnOver || !this.#parser.stopped || this.#refused || this.#full()) return;
+    this.#parse(() => this.#parser.resume());
+    if (!this.#parser.stopped) this.#socket.resume();
   }
 
   #onHeader(bytes: Buffer, payloadBytes: number): Uint8Array | undefined {
@@ -174,6 +202,7 @@ export class Connection {
       fields,
       operation,
       costBytes,
+      replyBytes,
       buffer,
       payloadBytes,
     };
@@ -200,8 +229,11 @@ export class Connection {
     const job = this.#receiving;
     this.#receiving = undefined;
     // #serve settles every failure itself; it is owned by the count of requests, which the drain waits for.
-    if (job !== undefined) void this.#serve(job);
-    return !this.#full();
+    if (job !== undefined) {
+      void this.#serve(job);
+      if (job.replyBytes >= TURN_BYTES) this.#turnOver = true;
+    }
+    return !this.#turnOver && !this.#full();
   }
 
   #full(): boolean {
@@ -250,15 +282,12 @@ export class Connection {
       this.#done(job);
       return;
     }
-    this.#replies.send({ id: job.id, ...reply.header }, reply, () => this.#done(job));
+    this.#replies.send(job.id, reply, () => this.#done(job));
   }
 
   #done(job: Job): void {
     this.#account(-1, -job.costBytes);
-    if (this.#parser.stopped && !this.#refused && !this.#full()) {
-      this.#parse(() => this.#parser.resume());
-      if (!this.#parser.stopped) this.#socket.resume();
-    }
+    this.#goOn();
     this.#endWhenDone();
   }
 

@@ -12,16 +12,24 @@ export const PREFIX_BYTES = 12;
 const HEADER_LENGTH_AT = 4;
 const PAYLOAD_LENGTH_AT = 8;
 const VERSION_AT = 3;
+/** Fewer bytes than this are cheaper copied with others than read by a system call of their own. */
+const STRAIGHT_BYTES_MIN = 16 * 1024;
 
 /** Prefix and header of a frame, with room for `joined`, a payload that goes out in the same buffer. */
 export function encodeFrame(header: Uint8Array, payloadBytes: number, joined?: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(PREFIX_BYTES + header.length + (joined?.length ?? 0));
-  frame.set(FRAME_MAGIC, 0);
-  frame.writeUInt32LE(header.length, HEADER_LENGTH_AT);
-  frame.writeUInt32LE(payloadBytes, PAYLOAD_LENGTH_AT);
+  writePrefix(frame, 0, header.length, payloadBytes);
   frame.set(header, PREFIX_BYTES);
   if (joined !== undefined) frame.set(joined, PREFIX_BYTES + header.length);
   return frame;
+}
+
+/** The first 12 bytes of a frame, from `at` on. */
+export function writePrefix(target: Buffer, at: number, headerBytes: number, payloadBytes: number): void {
+  for (let index = 0; index < FRAME_MAGIC.length; index += 1)
+    target[at + index] = FRAME_MAGIC[index] as number;
+  target.writeUInt32LE(headerBytes, at + HEADER_LENGTH_AT);
+  target.writeUInt32LE(payloadBytes, at + PAYLOAD_LENGTH_AT);
 }
 
 /** Who receives what a FrameParser finds. */
@@ -35,7 +43,10 @@ export interface FrameSink {
   onFrame(): boolean;
 }
 
-/** Cuts a stream of bytes into frames, however it is chunked; a payload byte is copied once, to its place. */
+/**
+ * Cuts a stream of bytes into frames, however it is chunked; a payload byte is copied once, to its place, or not at all
+ * where the stream is read to the place that the parser names.
+ */
 export class FrameParser {
   readonly #sink: FrameSink;
   readonly #prefix = Buffer.alloc(PREFIX_BYTES);
@@ -61,20 +72,38 @@ export class FrameParser {
     return this.#stopped;
   }
 
+  /** Whether bytes are kept that came before a stop. */
+  get holdsMore(): boolean {
+    return this.#rest !== undefined;
+  }
+
+  /** Where the next bytes of the stream may be read to, for `took`; undefined where they are to be pushed. */
+  place(): Uint8Array | undefined {
+    const target = this.#target;
+    if (target === undefined || this.#payloadBytes - this.#filled < STRAIGHT_BYTES_MIN) return undefined;
+    return target.subarray(this.#filled, this.#payloadBytes);
+  }
+
+  /** The next `count` bytes of the stream lie where place() said. */
+  took(count: number): void {
+    this.#filled += count;
+    if (this.#filled === this.#payloadBytes) this.#end();
+  }
+
   /**
-   * Takes the next bytes of the stream. What is not used before a stop is kept by reference.
+   * Takes the next bytes of the stream. What is not used before a stop is copied.
    * @throws {CacheError} E_FRAME malformed or too large, E_PROTOCOL_VERSION another frame layout; nothing can follow.
    */
   push(chunk: Buffer): void {
     if (this.#stopped) {
-      this.#rest = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]);
+      this.#rest = this.#rest === undefined ? Buffer.from(chunk) : Buffer.concat([this.#rest, chunk]);
       return;
     }
     let at = 0;
     while (at < chunk.length) {
       at += this.#take(chunk, at);
       if (this.#stopped) {
-        if (at < chunk.length) this.#rest = chunk.subarray(at);
+        if (at < chunk.length) this.#rest = Buffer.from(chunk.subarray(at));
         return;
       }
     }
@@ -100,9 +129,8 @@ export class FrameParser {
 
   #takePrefix(chunk: Buffer, at: number): number {
     const taken = Math.min(PREFIX_BYTES - this.#filled, chunk.length - at);
-    let prefix: Buffer = this.#prefix;
-    if (taken === PREFIX_BYTES) prefix = chunk.subarray(at, at + PREFIX_BYTES);
-    else chunk.copy(prefix, this.#filled, at, at + taken);
+    const prefix = this.#prefix;
+    for (let index = 0; index < taken; index += 1) prefix[this.#filled + index] = chunk[at + index] as number;
     this.#filled += taken;
     checkMagic(prefix, Math.min(this.#filled, FRAME_MAGIC.length));
     if (this.#filled < PREFIX_BYTES) return taken;
@@ -150,8 +178,7 @@ export class FrameParser {
 }
 
 function checkMagic(prefix: Buffer, filled: number): void {
-  const wanted = Math.min(filled, VERSION_AT);
-  if (prefix.compare(FRAME_MAGIC, 0, wanted, 0, wanted) !== 0) {
+  if (!beginsRight(prefix, Math.min(filled, VERSION_AT))) {
     throw new CacheError(
       "E_FRAME",
       `Cannot read a frame: it begins with ${prefix.toString("hex", 0, filled)}, want ${FRAME_MAGIC.toString("hex")}`,
@@ -163,6 +190,11 @@ function checkMagic(prefix: Buffer, filled: number): void {
       `Cannot read a frame: its layout has version ${prefix[VERSION_AT]}, want ${FRAME_MAGIC[VERSION_AT]}`,
     );
   }
+}
+
+function beginsRight(prefix: Buffer, wanted: number): boolean {
+  for (let index = 0; index < wanted; index += 1) if (prefix[index] !== FRAME_MAGIC[index]) return false;
+  return true;
 }
 
 function checkLengths(headerBytes: number, payloadBytes: number): void {

@@ -3,7 +3,8 @@ import { suite } from "uvu";
 import fc from "fast-check";
 import { Packr } from "msgpackr";
 import { isCacheError } from "../../index/core/errors.js";
-import { decodeHeader, encodeHeader } from "../../engine/daemon/headers.js";
+import { decodeHeader } from "../../engine/daemon/header-decoder.js";
+import { encodeHeader } from "../../engine/daemon/headers.js";
 
 const headers = suite("headers");
 

@@ -2,7 +2,8 @@
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { encodeFrame, FrameParser } from "../../engine/daemon/frames.js";
-import { decodeHeader, encodeHeader } from "../../engine/daemon/headers.js";
+import { decodeHeader } from "../../engine/daemon/header-decoder.js";
+import { encodeHeader } from "../../engine/daemon/headers.js";
 import type { Header } from "../../engine/daemon/headers.js";
 import { until } from "./with-server.js";
 
