@@ -43,6 +43,20 @@ function prefix(headerBytes: number, payloadBytes: number): Buffer {
   return bytes;
 }
 
+/** Hands over a piece of the stream as a socket would that reads to where the parser says. */
+function readInto(parser: FrameParser, piece: Buffer): void {
+  for (let at = 0; at < piece.length;) {
+    const place = parser.stopped ? undefined : parser.place();
+    const count = place === undefined ? piece.length - at : Math.min(place.length, piece.length - at);
+    if (place === undefined) parser.push(piece.subarray(at));
+    else {
+      place.set(piece.subarray(at, at + count));
+      parser.took(count);
+    }
+    at += count;
+  }
+}
+
 const anyFrame = fc.record({
   header: fc.uint8Array({ minLength: 1, maxLength: 300 }),
   payload: fc.uint8Array({ maxLength: 500 }),
@@ -74,6 +88,38 @@ frames("finds the same frames however the bytes are chunked and wherever it is s
         assert.ok(parser.idle);
       },
     ),
+  );
+});
+
+frames("finds the same frames where payloads are read straight to their place", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat(100_000), { minLength: 1, maxLength: 6 }),
+      fc.array(fc.integer({ min: 1, max: 70_000 }), { minLength: 1, maxLength: 20 }),
+      fc.array(fc.boolean(), { minLength: 1 }),
+      (payloadBytes, chunkSizes, stops) => {
+        const payloads = payloadBytes.map((length, index) => Buffer.alloc(length, `${index} ${length} `));
+        const stream = Buffer.concat(
+          payloads.map((payload) => encodeFrame(Buffer.of(0x80), payload.length, payload)),
+        );
+        const found: Frame[] = [];
+        const parser = parserInto(found, () => stops[found.length % stops.length] === true);
+        for (let at = 0, turn = 0; at < stream.length; turn += 1) {
+          const chunkBytes = chunkSizes[turn % chunkSizes.length] ?? 1;
+          const memory = Buffer.from(stream.subarray(at, at + chunkBytes));
+          readInto(parser, memory);
+          memory.fill(0xee); // the memory of a read is used for the next one
+          at += chunkBytes;
+        }
+        for (let turn = 0; parser.stopped && turn <= payloads.length; turn += 1) parser.resume();
+        assert.equal(
+          found.map(({ payload }) => payload),
+          payloads.map((payload) => payload.toString("hex")),
+        );
+        assert.ok(parser.idle);
+      },
+    ),
+    { numRuns: 50 },
   );
 });
 

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { Packr } from "msgpackr";
 import { isCacheError } from "../../index/core/errors.js";
 import { decodeHeader } from "../../engine/daemon/header-decoder.js";
+import { writeHeader } from "../../engine/daemon/header-writer.js";
 import { encodeHeader } from "../../engine/daemon/headers.js";
 
 const headers = suite("headers");
@@ -87,6 +88,35 @@ headers("keeps __proto__ from reaching a prototype", () => {
     Buffer.from("x"),
   ]);
   assert.is(decodeHeader(bytes)["op"], undefined);
+});
+
+const flatHeader = fc.dictionary(
+  fc.string({ maxLength: 40 }).filter((key) => key !== "id" && !/^\d+$|^__proto__$/.test(key)),
+  fc.oneof(
+    fc.string({ maxLength: 40 }),
+    fc.integer({ min: -5, max: 2 ** 40 }),
+    fc.double(),
+    fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    fc.boolean(),
+    fc.constant(null),
+    fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+  ),
+  { maxKeys: 20 },
+);
+
+headers("are written in place as they are packed, or left to the packer", () => {
+  let written = 0;
+  fc.assert(
+    fc.property(flatHeader, fc.nat(2 ** 33), fc.nat(600), (header, id, roomBytes) => {
+      const target = Buffer.alloc(roomBytes + 8, 0xee);
+      const end = writeHeader(target, 8, id, header);
+      if (end === undefined) return;
+      written += 1;
+      assert.equal(target.subarray(8, end), encodeHeader({ id, ...header }));
+    }),
+    { numRuns: 2000 },
+  );
+  assert.ok(written > 100, `only ${written} were written`);
 });
 
 headers.run();

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -153,6 +154,47 @@ link("writes no more into memory once its caller has been told to go on", async 
     await sleep(50);
     assert.ok(into.equals(Buffer.alloc(SLOT_BYTES)), "a late reply wrote into the caller's memory");
     await client.close();
+  });
+});
+
+link("writes no more into memory once its caller has gone on in the middle of a reply", async () => {
+  await withServer({}, async ({ connect: open, socketPath }) => {
+    const filler = await open();
+    await filler.put(tag(0), BLOCK);
+    const path = `${socketPath}.half`;
+    // A daemon that stops half-way through a reply, and goes on when its client has given up.
+    let rest: () => void = () => undefined;
+    const relay = createServer((client) => {
+      const daemon = createConnection(socketPath);
+      client.pipe(daemon);
+      let passed = 0;
+      daemon.on("data", (chunk) => {
+        passed += chunk.length;
+        if (passed < SLOT_BYTES / 2) client.write(chunk);
+        else {
+          daemon.pause();
+          client.write(chunk.subarray(0, 10));
+          rest = () => {
+            client.write(chunk.subarray(10));
+            daemon.pipe(client);
+          };
+        }
+      });
+      for (const socket of [client, daemon]) socket.on("error", () => undefined);
+      client.on("close", () => daemon.destroy());
+    });
+    await new Promise<void>((resolve) => relay.listen(path, resolve));
+    const client = await connect({ socketPath: path, deadlineMs: 200 });
+    const into = Buffer.alloc(SLOT_BYTES);
+    assert.equal(await client.get(tag(0), { into }), { kind: "bypass", reason: "timeout" });
+    assert.ok(into.includes(3), "the first half has come");
+    into.fill(0);
+    rest();
+    await sleep(100);
+    assert.ok(into.equals(Buffer.alloc(SLOT_BYTES)), "a late reply wrote into the caller's memory");
+    await client.close();
+    await filler.close();
+    relay.close();
   });
 });
 
