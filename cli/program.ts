@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   unpin: async () => (await import("./commands/unpin.js")).addUnpin,
   pins: async () => (await import("./commands/pins.js")).addPins,
   cull: async () => (await import("./commands/cull.js")).addCull,
+  trace: async () => (await import("./commands/trace.js")).addTrace,
   wipe: async () => (await import("./commands/wipe.js")).addWipe,
   fsck: async () => (await import("./commands/fsck.js")).addFsck,
   demo: async () => (await import("./commands/demo.js")).addDemo,

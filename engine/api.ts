@@ -12,6 +12,7 @@ import type { LeasingCache } from "./lease-api.js";
 import type { StatusCounts } from "./api-counts.js";
 import type { AdminCalls } from "./admin-api.js";
 import type { LimitOptions, Limits } from "./limits.js";
+import type { TraceCalls } from "./trace-api.js";
 import type { FileMetadata } from "./metadata-api.js";
 import type { HoldStatus, OpenFileCalls } from "./open-api.js";
 
@@ -23,6 +24,7 @@ export type * from "./admin-api.js";
 export type * from "./open-api.js";
 export type { LimitOptions, Limits, ShareRule } from "./limits.js";
 export type * from "./metadata-api.js";
+export type { TraceCalls, TraceOptions, TraceState, TraceStatus } from "./trace-api.js";
 
 /** Names one block: `block` is the 0-based number of a 256 KiB block, below 2^45. */
 export interface Tag {
@@ -310,7 +312,7 @@ export interface BlockCache extends AdminCalls, LeasingCache {
 }
 
 /** A cache in the process that owns it. */
-export interface OwnedCache extends BlockCache, OpenFileCalls {
+export interface OwnedCache extends BlockCache, OpenFileCalls, TraceCalls {
   /** The limits as they stand. */
   readonly limits: Limits;
   /**

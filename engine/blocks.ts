@@ -28,6 +28,9 @@ import type { WriteBack } from "./slots/write-back.js";
 import { isAvailable } from "./presence.js";
 import type { Span } from "./span.js";
 import { reached } from "../index/core/steps.js";
+import type { TraceOutcome } from "./trace/format.js";
+import type { TracedFile } from "./trace/recorder.js";
+import type { Tracing } from "./trace/tracing.js";
 
 /** One life of the index: what ends with a wipe. */
 export interface Life {
@@ -49,6 +52,7 @@ export interface BlockParts {
   readonly checksummer: Checksummer;
   readonly counters: Counters;
   readonly latencies: Latencies;
+  readonly tracing: Tracing;
   readonly log: LogFunction;
   readonly now: () => number;
   /** The next number of the one sequence that generations and stamps share. */
@@ -103,27 +107,53 @@ export class Blocks {
 
   /** Reads the part of `span` that the block has; `into` is used if given. At once where that needs no waiting. */
   read(object: ObjectState, block: number, span: Span, into?: Buffer): GetResult | Promise<GetResult> {
+    return this.#noted(object, block, span, this.#reader.read(object, block, span, into));
+  }
+
+  /** The same, for a caller who may look again and notes what came of it by himself. */
+  look(object: ObjectState, block: number, span: Span, into?: Buffer): GetResult | Promise<GetResult> {
     return this.#reader.read(object, block, span, into);
   }
 
   /** The same, and some of these reads are timed. */
   readTimed(object: ObjectState, block: number, span: Span, into?: Buffer): GetResult | Promise<GetResult> {
-    if (!this.#parts.latencies.readDue()) return this.#reader.read(object, block, span, into);
-    return this.#parts.latencies.read(() => this.#reader.read(object, block, span, into));
+    if (!this.#parts.latencies.readDue()) return this.read(object, block, span, into);
+    return this.#parts.latencies.read(() => this.read(object, block, span, into));
+  }
+
+  /** Tells an access to the recording, if there is one. */
+  note(file: TracedFile, block: number, span: Span, outcome: TraceOutcome): void {
+    this.#parts.tracing.recorder?.note(file, block, span.offsetBytes, span.lengthBytes, outcome);
+  }
+
+  #noted(
+    object: ObjectState,
+    block: number,
+    span: Span,
+    result: GetResult | Promise<GetResult>,
+  ): GetResult | Promise<GetResult> {
+    if (this.#parts.tracing.recorder === undefined) return result;
+    const noted = (answer: GetResult): GetResult => {
+      this.note(object, block, span, answer.kind);
+      return answer;
+    };
+    return result instanceof Promise ? result.then(noted) : noted(result);
   }
 
   /**
    * Reads the part of `span` that is here into `target`, which is as long as the span.
    * @param endBytes where the block ends, by the size of its file.
    */
-  readParts(
+  async readParts(
     object: ObjectState,
     block: number,
     span: Span,
     endBytes: number,
     target: Buffer,
   ): Promise<PartsRead> {
-    return this.#reader.readParts(object, block, span, endBytes, target);
+    const answer = await this.#reader.readParts(object, block, span, endBytes, target);
+    this.note(object, block, span, outcomeOf(answer));
+    return answer;
   }
 
   /**
@@ -138,7 +168,11 @@ export class Blocks {
   ): Promise<ChangeAnswer> {
     const { leases } = this.#life;
     const answer = await this.#changer.write(object, block, part, endBytes);
-    if (answer.kind === "done" && answer.stored !== undefined) leases.stored(object, block);
+    const stored = answer.kind === "done" ? answer.stored : undefined;
+    if (stored !== undefined) leases.stored(object, block);
+    if (part.bytes !== undefined) {
+      this.note(object, block, stored ?? part.span, stored === undefined ? "refused" : "stored");
+    }
     return answer;
   }
 
@@ -162,6 +196,8 @@ export class Blocks {
       latencies.since("put", beganMs);
       leases.stored(object, block);
     }
+    const span = { offsetBytes: 0, lengthBytes: bytes.length };
+    this.note(object, block, span, result.kind === "stored" ? "stored" : "refused");
     return result;
   }
 
@@ -235,4 +271,9 @@ export class Blocks {
     });
     this.#life.index.removeEntry(objectId, block);
   }
+}
+
+function outcomeOf({ gaps, bypass }: PartsRead): TraceOutcome {
+  if (bypass !== undefined) return "bypass";
+  return gaps.length === 0 ? "hit" : "miss";
 }

@@ -38,19 +38,24 @@ export async function getOrLease(parts: LeaseParts, tag: Tag, options: LeaseOpti
     if (refused !== undefined) return parts.refuse(refused);
     const { life } = blocks;
     const file = life.objects.obtain(tag.fs, tag.volume, tag.inode);
-    const found = blocks.read(file, block, span, into);
+    const found = blocks.look(file, block, span, into);
     const result = found instanceof Promise ? await found : found;
-    if (result.kind !== "miss") return result;
+    if (result.kind !== "miss") {
+      blocks.note(file, block, span, result.kind);
+      return result;
+    }
     // Nothing may come between the look that misses and the lease; a read that had to wait is followed by one more look.
     const isLate = found instanceof Promise && (looks === 1 || life !== blocks.life);
     const answer = isLate
       ? AGAIN
       : await life.leases.take(file, block, { leaseMs, waitMs: untilMs - now(), mayWait });
+    if (answer.kind === "lease" || answer.kind === "miss") blocks.note(file, block, span, "miss");
     if (answer.kind === "lease") {
       return { kind: "lease", lease: new LocalLease(parts, life, answer.grant) };
     }
     if (answer.kind === "miss") return MISS;
     counters.uncountMiss(file.volume.tally); // it is counted as what it ends as
+    if (answer.kind === "bypass") blocks.note(file, block, span, "bypass");
     if (answer.kind === "bypass") return counters.bypass(answer.reason);
     refused = parts.closing() ? "closing" : parts.admit();
   }

@@ -44,6 +44,8 @@ import { Session } from "./session.js";
 import type { SessionOptions } from "./session-options.js";
 import { type Span, checkSpan } from "./span.js";
 import { statusOf } from "./status.js";
+import type { TraceOptions, TraceStatus } from "./trace-api.js";
+import type { TracedFile } from "./trace/recorder.js";
 import { LocalVolume } from "./volume-handle.js";
 import { reached } from "../index/core/steps.js";
 
@@ -103,6 +105,7 @@ export class LocalCache implements OwnedCache {
     const object = volume && objects.findIn(volume, tag.inode);
     if (object === undefined) {
       counters.missed(volume?.tally ?? counters.otherVolumes);
+      if (this.#session.tracing.recorder !== undefined) blocks.note(unknownFile(tag), block, span, "miss");
       return MISS;
     }
     return blocks.read(object, block, span, into && nameBuffer(into));
@@ -176,6 +179,20 @@ export class LocalCache implements OwnedCache {
 
   status(): Promise<CacheStatus> {
     return this.#betweenWipes(async () => this.#status());
+  }
+
+  startTrace(options: TraceOptions): Promise<TraceStatus> {
+    return this.#betweenWipes(() => this.#session.tracing.start(options));
+  }
+
+  async stopTrace(): Promise<TraceStatus> {
+    this.#checkOpen();
+    return this.#session.tracing.stop();
+  }
+
+  async traceStatus(): Promise<TraceStatus> {
+    this.#checkOpen();
+    return this.#session.tracing.status();
   }
 
   get limits(): Limits {
@@ -356,4 +373,9 @@ export class LocalCache implements OwnedCache {
       this.#mode = "closed";
     }
   }
+}
+
+/** For a recording: a file that the cache has not heard of. */
+function unknownFile({ fs, volume, inode }: Tag): TracedFile {
+  return { volume: { fs: nameBuffer(fs), volume: nameBuffer(volume) }, inode: nameBuffer(inode) };
 }

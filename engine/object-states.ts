@@ -99,6 +99,8 @@ export class ObjectState {
   floors: Map<number, Floor> | undefined;
   /** Its extended attributes and directory entries, as far as they were asked for. */
   readonly sets: ObjectSets = {};
+  /** Its number in recordings of accesses; see TracedFile. */
+  traceNumber = -1;
   /** Writes under way, by block: a write of a part waits for those before it. */
   writes: Map<number, Set<Promise<void>>> | undefined;
 

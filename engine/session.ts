@@ -12,7 +12,7 @@ import { markClean } from "./coherency/close-state.js";
 import { Discovery } from "./coherency/discovery.js";
 import { createIndex, releaseState, removeOldIndexes } from "./coherency/open-state.js";
 import { Counters } from "./counters.js";
-import { Drive, driveSpace, lookAtDrive } from "./cull/drive.js";
+import { Drive } from "./cull/drive.js";
 import { SlotLinks } from "./cull/linked-slots.js";
 import { PinSet } from "./cull/pin-set.js";
 import { NO_SHARE, Shares } from "./cull/shares.js";
@@ -33,6 +33,7 @@ import type { SessionOptions } from "./session-options.js";
 import { probeDrive } from "./slots/probe.js";
 import { SlotFiles } from "./slots/slot-files.js";
 import type { HandleParts } from "./volume-handle.js";
+import { Tracing } from "./trace/tracing.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
 import { WriteBack } from "./slots/write-back.js";
 import { reached } from "../index/core/steps.js";
@@ -48,6 +49,7 @@ export class Session {
   readonly table: SlotTable;
   readonly counters = new Counters();
   readonly latencies: Latencies;
+  readonly tracing: Tracing;
   readonly gauge: IndexGauge;
   readonly blocks: Blocks;
   readonly housekeeper: Housekeeper;
@@ -70,6 +72,7 @@ export class Session {
     this.#limits = limits;
     this.table = state.table;
     this.latencies = new Latencies(now);
+    this.tracing = new Tracing({ now, log });
     this.sequence = new Sequence(state.nextSequence);
     this.#pins = new PinSet(state.ledger.pins.all());
     this.#files = new SlotFiles({
@@ -80,14 +83,8 @@ export class Session {
     if (this.table.countOf(STATE.unknown) > 0) this.#files.noteEarlierNames(this.table.numbers);
     this.health = new DriveHealth({ now, log, probe: () => probeDrive(state.paths.probe, io) });
     this.#writeBack = new WriteBack({ files: this.#files, now, onError: this.#onLost });
-    this.drive = this.#newDrive();
-    this.gauge = new IndexGauge({
-      index: () => this.blocks.life.index,
-      bytesMax: () => this.#limits.indexBytesMax,
-      otherBytes: () => state.ledger.fileBytes(),
-      now,
-      onTrouble: this.#onTrouble,
-    });
+    this.drive = Drive.under(state.paths.directory, { thresholds: () => this.#limits, now });
+    this.gauge = this.#newGauge();
     const indexFull = () => this.gauge.full();
     const checksummer = new Checksummer(state.cacheId);
     const hot = new HotSlots({ now });
@@ -100,6 +97,7 @@ export class Session {
         health: this.health,
         counters: this.counters,
         latencies: this.latencies,
+        tracing: this.tracing,
         hot,
         checksummer,
         log,
@@ -143,14 +141,14 @@ export class Session {
     };
   }
 
-  #newDrive(): Drive {
+  #newGauge(): IndexGauge {
     const { state, now } = this.options;
-    const { directory } = state.paths;
-    return new Drive({
-      space: driveSpace(directory),
-      look: () => lookAtDrive(directory),
-      thresholds: () => this.#limits,
+    return new IndexGauge({
+      index: () => this.blocks.life.index,
+      bytesMax: () => this.#limits.indexBytesMax,
+      otherBytes: () => state.ledger.fileBytes(),
       now,
+      onTrouble: this.#onTrouble,
     });
   }
 
@@ -301,6 +299,7 @@ export class Session {
       throw error;
     } finally {
       this.#writeBack.abandon();
+      await this.tracing.stop();
       // A descriptor that the kernel still works on must not be closed under it.
       if (quiet) this.#files.close();
       await releaseState(this.options.state, this.blocks.life.index);

@@ -106,6 +106,7 @@ async function serveUntilStopped(cache: OwnedCache, start: Start): Promise<void>
     onStopRequest: () => stop.request("a client"),
     version: version(),
     config,
+    trace: cache,
   });
   try {
     const listener = metrics && (await listenForMetrics({ cache, server, address: metrics, log }));

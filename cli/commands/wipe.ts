@@ -1,11 +1,11 @@
 /** `tagcache wipe`: forgets everything cached. */
-import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { wipeDirectory } from "../../engine/cache.js";
 import { connectIfRunning } from "../daemon.js";
 import { example } from "../example.js";
 import { CliError, EXIT } from "../exit-codes.js";
 import { print, printJson } from "../output.js";
+import { askYes } from "../questions.js";
 import type { Settings } from "../settings.js";
 import { settingsOf } from "../settings.js";
 
@@ -21,7 +21,9 @@ export function addWipe(program: Command): void {
     .addHelpText("after", example("tagcache wipe --yes", "takes milliseconds, whatever the size"))
     .action(async (options: { yes?: true; json?: true }, command: Command) => {
       const settings = settingsOf(command);
-      if (options.yes !== true && !(await confirmed(settings.directory))) {
+      const question = `Forget everything cached in ${settings.directory}?`;
+      const refusal = "Cannot ask here whether to wipe: give --yes";
+      if (options.yes !== true && !(await askYes(question, refusal))) {
         throw new CliError(EXIT.negative, "Nothing was wiped");
       }
       const result = await wipe(settings);
@@ -46,18 +48,5 @@ async function wipe(settings: Settings): Promise<{ how: "by the daemon" | "offli
     return { how: "by the daemon", epoch: (await client.status()).epoch };
   } finally {
     await client.close();
-  }
-}
-
-async function confirmed(directory: string): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new CliError(EXIT.usage, "Cannot ask here whether to wipe: give --yes");
-  }
-  const ask = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await ask.question(`Forget everything cached in ${directory}? [y/N] `);
-    return /^y(?:es)?$/i.test(answer.trim());
-  } finally {
-    ask.close();
   }
 }

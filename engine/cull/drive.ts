@@ -7,6 +7,8 @@ import type { DriveStatus } from "../api.js";
 import type { DriveSpace } from "../drive-space.js";
 import type { Thresholds } from "../limits.js";
 
+import { driveSpace, lookAtDrive } from "../drive-space.js";
+
 export { type DriveSpace, driveSpace, lookAtDrive } from "../drive-space.js";
 
 /** After the drive said ENOSPC nothing new is allocated for this long. */
@@ -55,6 +57,14 @@ export class Drive {
     this.#space = options.space;
     this.#lookedMs = options.now();
     this.#judge();
+  }
+
+  /** The drive that a directory lies on. */
+  static under(
+    directory: string,
+    options: { readonly thresholds: () => Thresholds; readonly now: () => number },
+  ): Drive {
+    return new Drive({ ...options, space: driveSpace(directory), look: () => lookAtDrive(directory) });
   }
 
   /** Looks again and again until stop(); `onLook` is told after each time. */

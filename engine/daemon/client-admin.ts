@@ -24,13 +24,15 @@ import { mapOf, mapsOf } from "./field-maps.js";
 import type { Fields } from "./fields.js";
 import { wireInteger } from "./headers.js";
 import type { Header } from "./headers.js";
+import { TRACE_BYTES_MAX, type TraceCalls, type TraceOptions, type TraceStatus } from "../trace-api.js";
+import { decodeTrace } from "./trace-operations.js";
 
 /** These walk the index, however large it is. A lost connection still ends them at once. */
 export const ADMIN_DEADLINE_MS = 10 * 60_000;
 const COUNT_MAX = Number.MAX_SAFE_INTEGER;
 
 /** What a client says to the daemon for an operator; the rest of the client builds on it. */
-export class AdminClient implements AdminCalls {
+export class AdminClient implements AdminCalls, TraceCalls {
   readonly #link: Link;
   readonly #deadlineMs: number;
 
@@ -99,6 +101,22 @@ export class AdminClient implements AdminCalls {
       ...limitHeader(limit),
     }));
     return { pins: mapsOf(reply, "pins").map(pinStatusOf), more: reply.flag("more") };
+  }
+
+  async startTrace({ path, bytesMax }: TraceOptions): Promise<TraceStatus> {
+    const bound =
+      bytesMax === undefined
+        ? {}
+        : { bytesMax: wireInteger(checkInteger("bytesMax", bytesMax, TRACE_BYTES_MAX)) };
+    return decodeTrace(await this.#ask("record accesses", () => ({ op: "traceStart", path, ...bound })));
+  }
+
+  async stopTrace(): Promise<TraceStatus> {
+    return decodeTrace(await this.#ask("end the recording", () => ({ op: "traceStop" })));
+  }
+
+  async traceStatus(): Promise<TraceStatus> {
+    return decodeTrace(await this.#ask("show the recording", () => ({ op: "trace" })));
   }
 
   async #ask(action: string, headerOf: () => Header): Promise<Fields> {

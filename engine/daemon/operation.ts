@@ -1,6 +1,6 @@
 /** What an operation of the daemon is; operations.ts and handle-operations.ts are the rows of the table. */
 import { READ_BYTES_MAX } from "../api.js";
-import type { BlockCache } from "../api.js";
+import type { BlockCache, TraceCalls } from "../api.js";
 import type { BufferPool } from "./buffer-pool.js";
 import type { ConfigService } from "./config-service.js";
 import type { Fields } from "./fields.js";
@@ -30,6 +30,8 @@ export interface OperationServices {
   readonly cache: BlockCache;
   readonly pool: BufferPool;
   readonly onStopRequest: () => void;
+  /** Absent when this daemon records no accesses. */
+  readonly trace?: TraceCalls;
   /** Absent when this daemon has no configuration of its own. */
   readonly config?: ConfigService;
 }

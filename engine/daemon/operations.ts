@@ -13,6 +13,7 @@ import { METADATA_OPERATIONS } from "./metadata-operations.js";
 import { askedBytes } from "./operation.js";
 import type { Operation, OperationServices } from "./operation.js";
 import { encodeStatus } from "./status-codec.js";
+import { TRACE_OPERATIONS } from "./trace-operations.js";
 import { bypassHeader, tagOf } from "./tag-fields.js";
 
 const get: Operation = {
@@ -142,6 +143,7 @@ const ROWS: ReadonlyArray<readonly [string, Operation]> = [
   ...LEASE_OPERATIONS,
   ...METADATA_OPERATIONS,
   ...ADMIN_OPERATIONS,
+  ...TRACE_OPERATIONS,
 ];
 
 /** Every operation but hello, which belongs to the connection. */

@@ -3,7 +3,7 @@ import { chmodSync } from "node:fs";
 import { createServer } from "node:net";
 import type { Server as NetServer, Socket } from "node:net";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
-import type { BlockCache } from "../api.js";
+import type { BlockCache, TraceCalls } from "../api.js";
 import { BufferPool } from "./buffer-pool.js";
 import type { ConfigService } from "./config-service.js";
 import { Connection } from "./connection.js";
@@ -30,6 +30,8 @@ export interface ServerOptions {
   readonly version: string;
   /** Serves `config` and `configSet`; without it they are refused with E_OPERATION. */
   readonly config?: ConfigService;
+  /** Serves `trace` and its kin; without it they are refused with E_OPERATION. */
+  readonly trace?: TraceCalls;
 }
 
 /** What the metrics listener shows of a server. Counts are since its start. */
@@ -104,6 +106,7 @@ class SocketServer implements Server {
       waits: { value: 0, max: limits.waits },
       tickMs,
       onStopRequest: options.onStopRequest,
+      ...(options.trace !== undefined && { trace: options.trace }),
       ...(options.config !== undefined && { config: options.config }),
       onClosed: (connection) => this.#onClosed(connection),
     };
