@@ -64,7 +64,8 @@ export async function openTrace(path: string): Promise<TraceReader> {
   try {
     // A directory can be opened, and only not be read.
     const handle = await open(path);
-    const isDirectory = (await handle.stat().finally(() => handle.close())).isDirectory();
+    const isDirectory = (await handle.stat()).isDirectory();
+    await handle.close();
     if (isDirectory) throw Object.assign(new Error("EISDIR: it is a directory"), { code: "EISDIR" });
   } catch (error) {
     throw new CliError(inputStatusOf(error), `Cannot read ${path}: ${messageOf(error)}`, { cause: error });
