@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test build lint fmt cover bench torture powercut clean
+.PHONY: help run test build lint fmt cover bench bench-scale torture powercut clean
 
 NPX := npx --no-install
 
@@ -33,6 +33,9 @@ cover: node_modules/.installed ## line coverage of engine/ and index/, at least 
 
 bench: build ## measure against raw file operations, under a minute
 	@node dist/test/bench/run.js
+
+bench-scale: build ## how start, wipe, memory and index grow to 4,000,000 blocks; some minutes, 1.5 GB in BENCH_DIR or /tmp
+	@node dist/test/bench/scale.js
 
 torture: build ## random changes of files for TORTURE_SECONDS (600), then more rounds of all tests that have chance in them
 	@node --enable-source-maps dist/test/torture/run.js
