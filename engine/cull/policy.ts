@@ -10,6 +10,8 @@ export interface CullPolicy {
   readonly name: PolicyName;
   /** A block was stored in this slot. One that left another slot just before, by remove(), goes on as it stood. */
   insert(slot: number): void;
+  /** insert() of each in turn at a fraction of the cost, where a policy can do that. */
+  insertAll?(slots: Uint32Array): void;
   /** The block in this slot was hit. */
   touch(slot: number): void;
   /** The block that victim() named leaves its slot; a policy may remember its identity. */

@@ -116,7 +116,8 @@ export class Ranking {
 
   /** Takes over what was in the order() of a ranking before this one; into an empty ranking. */
   restore(order: Uint32Array): void {
-    for (const slot of order) this.insert(slot);
+    if (this.#only?.insertAll !== undefined) this.#only.insertAll(order);
+    else for (const slot of order) this.insert(slot);
     for (const policy of this.#policies) policy.restored();
   }
 
@@ -284,21 +285,22 @@ export class Ranking {
 
   /** From the least to the most valuable; what is kept from culling comes last. */
   *order(): Generator<number> {
-    yield* this.cullable();
-    yield* this.#kept.order();
+    // Generators within generators would take a second for four million slots.
+    for (const slots of [...this.#cullable(), this.#kept.order()]) for (const slot of slots) yield slot;
   }
 
   /** What may be culled, from the least to the most valuable. */
   *cullable(): Generator<number> {
-    yield* this.#byUse(this.#early);
-    yield* this.#byUse(this.#policies);
+    for (const slots of this.#cullable()) for (const slot of slots) yield slot;
+  }
+
+  #cullable(): Array<Iterable<number>> {
+    return [this.#early, this.#policies].map(([only, ...others]) =>
+      others.length === 0 ? (only as CullPolicy).order() : this.#byUse([only as CullPolicy, ...others]),
+    );
   }
 
   *#byUse(policies: readonly CullPolicy[]): Generator<number> {
-    if (policies.length === 1) {
-      yield* (policies[0] as CullPolicy).order();
-      return;
-    }
     const heads = policies.map((policy) => policy.order()[Symbol.iterator]());
     const next = heads.map((head) => head.next());
     for (;;) {

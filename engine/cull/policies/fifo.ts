@@ -15,6 +15,10 @@ export class FifoPolicy implements CullPolicy {
     this.#list.push(slot);
   }
 
+  insertAll(slots: Uint32Array): void {
+    this.#list.pushAll(slots);
+  }
+
   touch(_slot: number): void {
     // Uses do not count.
   }

@@ -14,6 +14,10 @@ export class LruPolicy implements CullPolicy {
     this.#list.push(slot);
   }
 
+  insertAll(slots: Uint32Array): void {
+    this.#list.pushAll(slots);
+  }
+
   touch(slot: number): void {
     this.#list.refresh(slot);
   }
