@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   pins: async () => (await import("./commands/pins.js")).addPins,
   cull: async () => (await import("./commands/cull.js")).addCull,
   trace: async () => (await import("./commands/trace.js")).addTrace,
+  replay: async () => (await import("./commands/replay.js")).addReplay,
   wipe: async () => (await import("./commands/wipe.js")).addWipe,
   fsck: async () => (await import("./commands/fsck.js")).addFsck,
   demo: async () => (await import("./commands/demo.js")).addDemo,

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
+import { connect } from "../../engine/daemon/client.js";
 import { until } from "../daemon/with-server.js";
 import { onlyLine, run, startDaemon, withDaemon, withDirectory } from "./run-cli.js";
 
@@ -82,6 +83,56 @@ test("what a killed daemon has recorded is there but for the last second, and a 
     writeFileSync(`${file}.cut`, readFileSync(file).subarray(0, -1));
     const cut = JSON.parse((await run(["trace", "show", "--json", `${file}.cut`])).stdout);
     assert.ok(cut.accesses < whole.accesses && cut.droppedBytes > 0);
+  });
+});
+
+test("replay drives a daemon with it: the same hits, bytes that are right, nothing left; at once or in its time", async () => {
+  await withDaemon(async (daemon, directory) => {
+    const file = join(directory, "t.trace");
+    await daemon.run(["trace", "start", file]);
+    const get = (block: string) => daemon.run(["get", ...BLOCK, block]);
+    for (const block of ["0", "1"]) {
+      await get(block);
+      await daemon.run(["put", ...BLOCK, block], { input: block.repeat(5000) });
+      await get(block);
+    }
+    const client = await connect({ socketPath: join(daemon.directory, "sock") });
+    const volume = await client.acquireVolume("f", "v");
+    const handle = await volume.acquireCookie("parts", { sizeBytes: 20_000n });
+    await handle.write(4096n, Buffer.alloc(8192, 1));
+    await handle.read(4096n, 8192);
+    await handle.read(0n, 4096);
+    await client.close();
+    await daemon.run(["trace", "stop"]);
+    await daemon.run(["flush", "--fs", "f"]);
+
+    const report = JSON.parse((await daemon.run(["replay", "--json", file])).stdout);
+    assert.deepEqual(report.replayed, { hit: 3, miss: 3, bypass: 0, stored: 3, refused: 0 });
+    assert.deepEqual([report.accesses, report.differences, report.wrong], [9, {}, 0]);
+    assert.ok(report.latencies.hit.p99Ms > 0);
+    const status = JSON.parse((await daemon.run(["status", "--json"])).stdout);
+    assert.equal(status.slots.used, 0, "nothing of it is left");
+
+    const { lastsMs } = JSON.parse((await run(["trace", "show", "--json", file])).stdout);
+    const timed = JSON.parse((await daemon.run(["replay", "--speed", "2", "--keep", "--json", file])).stdout);
+    assert.ok(timed.seconds >= lastsMs / 2000 - 0.01, `${timed.seconds} s of ${lastsMs} ms`);
+    assert.equal(JSON.parse((await daemon.run(["status", "--json"])).stdout).slots.used, 3);
+    const text = await daemon.run(["replay", file]);
+    assert.match(text.stdout, /^hits +3 of 6 \(50\.0 %\)\nrecorded +3 of 6 \(50\.0 %\)$/m);
+    assert.match(text.stdout, /^otherwise +nothing$/m);
+
+    await daemon.run(["config", "set", "capacity=16MiB"]);
+    for (const [args, status, line] of [
+      [["--speed", "0", file], 64, /Cannot use --speed "0": want max, or a number above 0/],
+      [["--speed", "fast", file], 64, /Cannot use --speed "fast"/],
+      [["--jobs", "0", file], 64, /Cannot use --jobs "0": want 1 to 256$/],
+      [[join(directory, "none")], 66, /Cannot read .*none/],
+      [[join(daemon.directory, "format")], 65, /Cannot read the trace: it does not begin as one does$/],
+    ] as const) {
+      const finished = await daemon.run(["replay", ...args]);
+      assert.match(onlyLine(finished), line);
+      assert.equal(finished.status, status);
+    }
   });
 });
 
