@@ -12,6 +12,7 @@ import type { LeasingCache } from "./lease-api.js";
 import type { StatusCounts } from "./api-counts.js";
 import type { AdminCalls } from "./admin-api.js";
 import type { LimitOptions, Limits } from "./limits.js";
+import type { WriteStatus } from "./cull/write-budget.js";
 import type { TraceCalls } from "./trace-api.js";
 import type { FileMetadata } from "./metadata-api.js";
 import type { HoldStatus, OpenFileCalls } from "./open-api.js";
@@ -24,6 +25,7 @@ export type * from "./admin-api.js";
 export type * from "./open-api.js";
 export type { LimitOptions, Limits, ShareRule } from "./limits.js";
 export type * from "./metadata-api.js";
+export type { WriteStatus } from "./cull/write-budget.js";
 export type { TraceCalls, TraceOptions, TraceState, TraceStatus } from "./trace-api.js";
 
 /** Names one block: `block` is the 0-based number of a 256 KiB block, below 2^45. */
@@ -41,6 +43,7 @@ export interface Tag {
  * - `index-full`: the index has used up its share of the capacity;
  * - `io-error`: the drive failed;
  * - `drive-sick`: it failed several times within seconds, and is left alone until it answers well again;
+ * - `write-budget`: the drive is spared: the block came for the first time, or as much was written as may be;
  * - `stale`: the content was invalidated while it was being stored, or belongs to another version than the handle;
  * - `overload`: a queue is at its limit;
  * - `closing`: the cache is being closed or wiped;
@@ -53,6 +56,7 @@ export type BypassReason =
   | "index-full"
   | "io-error"
   | "drive-sick"
+  | "write-budget"
   | "stale"
   | "overload"
   | "closing"
@@ -268,6 +272,8 @@ export interface CacheStatus extends StatusCounts {
   /** Pins, what the slots of their blocks occupy that they keep from culling, and how much that may be. */
   readonly pins: { readonly count: number; readonly bytes: number; readonly bytesMax: number };
   readonly holds: HoldStatus;
+  /** What the drive had to take, and what it was spared. */
+  readonly writes: WriteStatus;
   readonly corrupt: number;
   readonly bypassed: Readonly<Partial<Record<BypassReason, number>>>;
   readonly start: StartReport;

@@ -242,7 +242,7 @@ export class BlockChanger {
     added: Pages,
     { bytes, atBytes }: { bytes: Buffer; atBytes: number },
   ): Promise<ChangeAnswer | undefined> {
-    const { files, writeBack, hot, drive, health, counters, log } = this.#parts;
+    const { files, writeBack, hot, drive, health, counters, log, budget } = this.#parts;
     const { room } = this.#blocks.life;
     room.startReading(old.slot); // nobody else gets the slot meanwhile
     try {
@@ -250,6 +250,7 @@ export class BlockChanger {
         const part = bytes.subarray(startOf(first) - atBytes, startOf(end) - atBytes);
         await files.write(old.slot, part, false, startOf(first));
         counters.slotWrites += 1;
+        budget.wrote(part.length);
       }
       writeBack.note(old.slot, endOf(added));
       hot.noteUse(old.slot, pagesOf(bytes.length));

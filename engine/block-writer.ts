@@ -135,7 +135,7 @@ export class BlockWriter {
 
   /** @returns the slot, or why it could not be written; the reservation is then given up. */
   async #write(reservation: Reservation, bytes: Buffer): Promise<number | "drive-full" | "io-error"> {
-    const { files, writeBack, hot, drive, health, log, counters } = this.#parts;
+    const { files, writeBack, hot, drive, health, log, counters, budget } = this.#parts;
     const { slot, create } = reservation;
     try {
       await files.write(slot, bytes, create);
@@ -151,6 +151,7 @@ export class BlockWriter {
     }
     reached("put: written");
     counters.slotWrites += 1;
+    budget.wrote(bytes.length);
     const pages = pagesOf(bytes.length);
     writeBack.note(slot, pages);
     hot.noteUse(slot, pages);

@@ -6,12 +6,15 @@
 import type { BlockIndex } from "../index/block-index.js";
 import { isCacheError } from "../index/core/errors.js";
 import type { Entry } from "../index/entry.js";
-import type { GetResult, PutResult } from "./api.js";
+import type { Bypass, GetResult, PutResult } from "./api.js";
+import { PAGE_BYTES } from "../index/core/layout.js";
 import { BlockChanger, type ChangeAnswer } from "./block-changer.js";
 import { BlockReader, type PartsRead } from "./block-reader.js";
 import { BlockWriter } from "./block-writer.js";
 import type { Counters } from "./counters.js";
 import type { Drive } from "./cull/drive.js";
+import type { PinSet } from "./cull/pin-set.js";
+import type { Claim, WriteBudget } from "./cull/write-budget.js";
 import type { Ranking } from "./cull/ranking.js";
 import type { Room } from "./cull/room.js";
 import type { DriveHealth } from "./drive-health.js";
@@ -53,6 +56,8 @@ export interface BlockParts {
   readonly counters: Counters;
   readonly latencies: Latencies;
   readonly tracing: Tracing;
+  readonly pins: PinSet;
+  readonly budget: WriteBudget;
   readonly log: LogFunction;
   readonly now: () => number;
   /** The next number of the one sequence that generations and stamps share. */
@@ -167,7 +172,10 @@ export class Blocks {
     endBytes: number,
   ): Promise<ChangeAnswer> {
     const { leases } = this.#life;
-    const answer = await this.#changer.write(object, block, part, endBytes);
+    const change = () => this.#changer.write(object, block, part, endBytes);
+    const answer = await (part.bytes === undefined
+      ? change()
+      : this.#admitted(object, block, part.span, this.#claimOf(object, block, false), change));
     const stored = answer.kind === "done" ? answer.stored : undefined;
     if (stored !== undefined) leases.stored(object, block);
     if (part.bytes !== undefined) {
@@ -186,19 +194,54 @@ export class Blocks {
     return this.#changer.forget(object, block, span);
   }
 
-  /** Stores a whole block of 1 to 256 KiB. */
-  async store(object: ObjectState, block: number, bytes: Buffer): Promise<PutResult> {
+  /** Stores a whole block of 1 to 256 KiB. @param asked somebody is known to want it: it is no guess. */
+  async store(object: ObjectState, block: number, bytes: Buffer, asked = false): Promise<PutResult> {
     const { latencies, now } = this.#parts;
     const { leases } = this.#life;
     const beganMs = now();
-    const result = await this.#writer.store(object, block, bytes);
+    const span = { offsetBytes: 0, lengthBytes: bytes.length };
+    const claim = this.#claimOf(object, block, asked);
+    const result = await this.#admitted(object, block, span, claim, () =>
+      this.#writer.store(object, block, bytes),
+    );
     if (result.kind === "stored") {
       latencies.since("put", beganMs);
       leases.stored(object, block);
     }
-    const span = { offsetBytes: 0, lengthBytes: bytes.length };
     this.note(object, block, span, result.kind === "stored" ? "stored" : "refused");
     return result;
+  }
+
+  #claimOf(object: ObjectState, block: number, asked: boolean): Claim {
+    if (object.holds > 0 || this.#parts.pins.covers(object)) return "promised";
+    return asked || object.staged || this.current(object, block) !== undefined ? "asked" : "first";
+  }
+
+  /** Runs a write if the drive may be bothered with it. */
+  // oxlint-disable-next-line max-params
+  async #admitted<Result extends PutResult | ChangeAnswer>(
+    object: ObjectState,
+    block: number,
+    { offsetBytes, lengthBytes }: Span,
+    claim: Claim,
+    write: () => Promise<Result>,
+  ): Promise<Result | Bypass> {
+    const { budget, counters } = this.#parts;
+    const page = Math.floor(offsetBytes / PAGE_BYTES);
+    if (!budget.admit(object, { block, page }, lengthBytes, claim)) {
+      // Whoever asks again at once must not keep others waiting.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      return counters.bypass("write-budget");
+    }
+    let storedBytes = 0;
+    try {
+      const result = await write();
+      if (result.kind === "stored") storedBytes = lengthBytes;
+      else if (result.kind === "done") storedBytes = result.stored?.lengthBytes ?? 0;
+      return result;
+    } finally {
+      budget.settle(lengthBytes, storedBytes);
+    }
   }
 
   /** Drops a block, and keeps what is being stored under it from being published; resolves after its commit. */

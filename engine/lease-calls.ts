@@ -108,7 +108,9 @@ class LocalLease implements Lease {
     const { block, stamp } = this.#grant;
     const file = this.#file();
     const stale = file === undefined || this.#grant.void || file.stampMax !== stamp;
-    return stale ? counters.bypass("stale") : blocks.store(file, block, nameBuffer(bytes));
+    return stale
+      ? counters.bypass("stale")
+      : blocks.store(file, block, nameBuffer(bytes), this.#life.leases.isAwaited(this.#grant));
   }
 
   /** The file, unless what is known of it may have gone since the lease ended: nobody held it for us from then on. */

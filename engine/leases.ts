@@ -98,6 +98,12 @@ export class Leases<File extends Stamped> {
     return this.#files.get(grant.file)?.get(grant.block)?.grant === grant;
   }
 
+  /** Whether others wait for what the holder fetches. */
+  isAwaited(grant: Grant<File>): boolean {
+    const pending = this.#files.get(grant.file)?.get(grant.block);
+    return pending?.grant === grant && pending.waiters.size > 0;
+  }
+
   /** The holder stops without content: the next takes over. Nothing happens if the lease has ended. */
   end(grant: Grant<File>): void {
     const pending = this.#files.get(grant.file)?.get(grant.block);

@@ -7,6 +7,7 @@ import { SLOT_BYTES } from "../index/core/layout.js";
 import { type NameBytes, checkFsName, checkName, nameText } from "../index/core/names.js";
 import { formatBytes } from "../index/core/units.js";
 import type { DriveSpace } from "./cull/drive.js";
+import type { WriteLimits } from "./cull/write-budget.js";
 
 export const SLOTS_MIN = 16;
 export const CAPACITY_BYTES_MIN = SLOTS_MIN * SLOT_BYTES;
@@ -25,6 +26,8 @@ export const PIN_PERCENT = 50;
 export const PIN_PERCENT_MAX = 90;
 /** Open files and pins may keep this share of what is left for slots, and of their number, from culling together. */
 export const HOLD_PERCENT_MAX = 90;
+/** A smaller write budget would not take one page. */
+const WRITE_BYTES_MIN = 4096;
 /** Slot numbers take 4 bytes; the bound leaves room for retired ones. */
 const SLOTS_MAX = 2 ** 31;
 /** Every victim is chosen among the shares, so they are few. */
@@ -67,9 +70,15 @@ export interface LimitOptions extends Partial<Thresholds> {
   readonly shares?: readonly ShareRule[];
   /** Percent of the capacity, and of the slots, that pins keep from culling at most: 0 to 90; 50 unless given. */
   readonly pinPercent?: number;
+  /**
+   * Bytes a second that may be written to slots, on average, and bytes in any 24 hours; no such budget unless given. With
+   * either a block is only stored when it comes for the second time, unless it is pinned, open, or awaited by others.
+   */
+  readonly writeBytesPerSecond?: number;
+  readonly writeBytesPerDay?: number;
 }
 
-export interface Limits extends Thresholds {
+export interface Limits extends Thresholds, WriteLimits {
   readonly capacityBytes: number;
   readonly slotsMax: number;
   readonly indexPercent: number;
@@ -129,9 +138,20 @@ export function limitsOf(options: LimitOptions, drive: DriveSpace, standing: Sta
     ...thresholds,
     shares,
     ...pins,
+    ...writeLimitsOf(options),
     holdBytesMax: Math.max(0, Math.floor((slotBytesMax * HOLD_PERCENT_MAX) / 100)),
     holdSlotsMax: Math.floor((slotsMax * HOLD_PERCENT_MAX) / 100),
   };
+}
+
+function writeLimitsOf({ writeBytesPerSecond = 0, writeBytesPerDay = 0 }: LimitOptions): WriteLimits {
+  for (const bytes of [writeBytesPerSecond, writeBytesPerDay]) {
+    if (Number.isSafeInteger(bytes) && (bytes === 0 || bytes >= WRITE_BYTES_MIN)) continue;
+    throw refused(
+      `Cannot use a write budget of ${bytes} bytes: want 0 for none, or at least ${WRITE_BYTES_MIN}`,
+    );
+  }
+  return { writeBytesPerSecond, writeBytesPerDay };
 }
 
 function pinLimitsOf(

@@ -333,6 +333,7 @@ export class LocalCache implements OwnedCache {
       indexBytes: this.#session.gauge.fileBytes(),
       table: this.#session.table,
       counters: this.#session.counters,
+      budget: this.#session.budget,
       latencies: this.#session.latencies,
       pins: this.#session.admin.pins.count,
       holds: this.holds,

@@ -14,6 +14,7 @@ import { createIndex, releaseState, removeOldIndexes } from "./coherency/open-st
 import { Counters } from "./counters.js";
 import { Drive } from "./cull/drive.js";
 import { SlotLinks } from "./cull/linked-slots.js";
+import { WriteBudget } from "./cull/write-budget.js";
 import { PinSet } from "./cull/pin-set.js";
 import { NO_SHARE, Shares } from "./cull/shares.js";
 import type { GivenBack } from "./cull/give-back.js";
@@ -50,6 +51,7 @@ export class Session {
   readonly counters = new Counters();
   readonly latencies: Latencies;
   readonly tracing: Tracing;
+  readonly budget: WriteBudget;
   readonly gauge: IndexGauge;
   readonly blocks: Blocks;
   readonly housekeeper: Housekeeper;
@@ -73,6 +75,7 @@ export class Session {
     this.table = state.table;
     this.latencies = new Latencies(now);
     this.tracing = new Tracing({ now, log });
+    this.budget = new WriteBudget(() => this.#limits, now);
     this.sequence = new Sequence(state.nextSequence);
     this.#pins = new PinSet(state.ledger.pins.all());
     this.#files = new SlotFiles({
@@ -98,6 +101,8 @@ export class Session {
         counters: this.counters,
         latencies: this.latencies,
         tracing: this.tracing,
+        pins: this.#pins,
+        budget: this.budget,
         hot,
         checksummer,
         log,

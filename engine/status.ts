@@ -1,6 +1,7 @@
 /** What a cache says of itself. */
 import { PAGE_BYTES } from "../index/core/layout.js";
 import type { CacheStatus, DriveStatus, HealthStatus, StartReport } from "./api.js";
+import type { WriteBudget } from "./cull/write-budget.js";
 import type { Life } from "./blocks.js";
 import type { Counters } from "./counters.js";
 import type { Latencies } from "./latencies.js";
@@ -26,6 +27,7 @@ export interface StatusParts {
   readonly latencies: Latencies;
   readonly pins: number;
   readonly holds: HoldStatus;
+  readonly budget: WriteBudget;
   readonly start: StartReport;
 }
 
@@ -77,6 +79,7 @@ export function statusOf(parts: StatusParts): CacheStatus {
       bytesMax: limits.pinBytesMax,
     },
     holds: parts.holds,
+    writes: parts.budget.status(),
     corrupt: counters.corrupt,
     bypassed: counters.bypassed,
     start: parts.start,

@@ -82,6 +82,7 @@ export function statusFields(status: CacheStatus): [string, string][] {
     ...status.volumes
       .slice(0, SHOWN_VOLUMES)
       .map((volume): [string, string] => ["volume", volumeText(volume)]),
+    ["writes", writesText(status)],
     ["bypassed", bypassed.length === 0 ? "none" : bypassed.join(", ")],
     ["start", startText(status)],
     ["epoch", `${status.epoch} of cache ${status.cacheId}`],
@@ -103,6 +104,20 @@ function shareText({ fs, volume, minBytes, maxBytes, usedBytes }: ShareStatus): 
   const least = minBytes === undefined ? "" : `, at least ${formatBytes(minBytes)}`;
   const most = maxBytes === undefined ? "" : `, at most ${formatBytes(maxBytes)}`;
   return `${cut(name)}: ${formatBytes(usedBytes)} used${least}${most}`;
+}
+
+function writesText({ writes }: CacheStatus): string {
+  const { slotBytes, amplification, bytesPerSecondMax, bytesPerDayMax, dayBytes, rejected, rejectedBytes } =
+    writes;
+  const times = amplification === undefined ? "" : ` (${amplification.toFixed(2)} for each stored)`;
+  const limits = [
+    ...(bytesPerSecondMax > 0 ? [`at most ${formatBytes(bytesPerSecondMax)} a second`] : []),
+    ...(bytesPerDayMax > 0
+      ? [`${formatBytes(dayBytes)} of at most ${formatBytes(bytesPerDayMax)} a day`]
+      : []),
+  ];
+  const spared = rejected === 0 ? [] : [`${formatCount(rejected)} spared, ${formatBytes(rejectedBytes)}`];
+  return [`${formatBytes(slotBytes)} to slots${times}`, ...limits, ...spared].join("; ");
 }
 
 function healthText({ health }: CacheStatus): string {

@@ -65,6 +65,17 @@ export const size: Grammar = {
   read: (text) => wantedOf(() => (parseSize(text, { totalBytes: 100 }), text.trim())),
 };
 
+/** A number of bytes, or none of a limit. */
+export const budget: Grammar = {
+  wanted: "bytes (1048576), a size (512MiB, 10G) or none",
+  kinds: ["string", "integer"],
+  read: (text) => {
+    if (text.trim() === "none" || text.trim() === "0") return value("none");
+    const reading = wantedOf(() => (parseSize(text), text.trim()));
+    return reading.kind === "value" ? reading : malformed(budget.wanted);
+  },
+};
+
 export const count: Grammar = {
   wanted: "a whole number",
   kinds: ["string", "integer"],

@@ -2,7 +2,7 @@
 import { DEFAULT_POLICY, POLICY_NAMES } from "../../engine/policy-names.js";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.js";
 import type { Grammar, Reading } from "./grammar.js";
-import { choice, count, metricsAddress, path, percent, shares, size, socketPath } from "./grammar.js";
+import { budget, choice, count, metricsAddress, path, percent, shares, size, socketPath } from "./grammar.js";
 
 export interface ConfigKey {
   readonly grammar: Grammar;
@@ -69,6 +69,21 @@ const TABLE = {
     placeholder: "<percent>",
     description: "share of the capacity that pins may keep from culling",
     defaultText: "50%",
+    live,
+  },
+  "write-rate": {
+    grammar: budget,
+    placeholder: "<size>",
+    description:
+      "bytes a second that may be written to the drive; what comes for the first time is then not stored",
+    defaultText: "none",
+    live,
+  },
+  "write-daily": {
+    grammar: budget,
+    placeholder: "<size>",
+    description: "the same, in any 24 hours",
+    defaultText: "none",
     live,
   },
   policy: {

@@ -2,6 +2,7 @@
 import { join, resolve } from "node:path";
 import type { LimitOptions, Limits } from "../../engine/cache.js";
 import type { ConfigEntry } from "../../engine/daemon/config-service.js";
+import { parseSize } from "../../index/core/units.js";
 import { defaultDirectory, parseCapacity } from "../directories.js";
 import type { KeyName } from "./keys.js";
 import { KEYS, KEY_NAMES } from "./keys.js";
@@ -36,6 +37,8 @@ export const LIMIT_KEYS = [
   "slots",
   "index-share",
   "pin-share",
+  "write-rate",
+  "write-daily",
   "shares",
   ...THRESHOLD_KEYS,
 ] as const;
@@ -78,8 +81,15 @@ export function limitOptionsFrom(layer: Layer, directory: string): LimitOptions 
     ...(slots !== undefined && { slotsMax: Number(slots) }),
     indexPercent: percentOf(layer, "index-share"),
     pinPercent: percentOf(layer, "pin-share"),
+    writeBytesPerSecond: budgetOf(layer, "write-rate"),
+    writeBytesPerDay: budgetOf(layer, "write-daily"),
     shares: rulesOf(layer.get("shares")?.text ?? ""),
   };
+}
+
+function budgetOf(layer: Layer, key: KeyName): number {
+  const text = layer.get(key)?.text ?? "none";
+  return text === "none" ? 0 : parseSize(text);
 }
 
 function percentOf(layer: Layer, key: KeyName): number {

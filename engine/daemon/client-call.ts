@@ -75,6 +75,7 @@ const REASONS: ReadonlySet<string> = new Set<BypassReason>([
   "index-full",
   "io-error",
   "drive-sick",
+  "write-budget",
   "stale",
   "overload",
   "closing",

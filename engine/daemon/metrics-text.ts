@@ -25,6 +25,7 @@ const NO_BYPASSES: Readonly<Record<Exclude<BypassReason, "timeout" | "unavailabl
   "index-full": 0,
   "io-error": 0,
   "drive-sick": 0,
+  "write-budget": 0,
   stale: 0,
   overload: 0,
   closing: 0,
@@ -38,6 +39,7 @@ export function metricsText(input: MetricsInput): Promise<string> {
   identity(out, input.status);
   room(out, input.status);
   traffic(out, input.status);
+  endurance(out, input.status);
   names(out, input.status);
   volumes(out, input.volumes);
   server(out, input);
@@ -98,6 +100,24 @@ function room(out: Exposition, status: CacheStatus): void {
     "Use of a share of the capacity",
     shares.map(({ fs, volume = "", usedBytes }) => [{ fs, volume }, usedBytes]),
   );
+}
+
+function endurance(out: Exposition, { writes }: CacheStatus): void {
+  const stored = "Bytes written to slots; over those stored it is the write amplification";
+  out.counter("tagcache_slot_written_bytes_total", stored, writes.slotBytes);
+  out.counter(
+    "tagcache_write_rejected_bytes_total",
+    "Bytes not written, to spare the drive",
+    writes.rejectedBytes,
+  );
+  out.counter("tagcache_write_rejected_total", "Writes turned away to spare the drive", [
+    [{ reason: "first-time" }, writes.firstTime],
+    [{ reason: "budget" }, writes.rejected - writes.firstTime],
+  ]);
+  out.gauge("tagcache_write_budget_bytes", "What may be written; 0 where there is no such budget", [
+    [{ per: "second" }, writes.bytesPerSecondMax],
+    [{ per: "day" }, writes.bytesPerDayMax],
+  ]);
 }
 
 function traffic(out: Exposition, status: CacheStatus): void {

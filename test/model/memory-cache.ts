@@ -164,6 +164,15 @@ export class MemoryCache extends MemoryAdmin implements BlockCache {
       culled: this.#culled,
       notCulled: { inUse: 0, pinned: 0 },
       pins: { count: this.pinCount, bytes: 0, bytesMax: 2 ** 49 },
+      writes: {
+        slotBytes: 0,
+        bytesPerSecondMax: 0,
+        bytesPerDayMax: 0,
+        dayBytes: 0,
+        rejected: 0,
+        rejectedBytes: 0,
+        firstTime: 0,
+      },
       holds: { files: 0, bytes: 0, keptBytes: 0, bytesMax: 2 ** 49, stagedBytes: 0 },
       ...this.#counts.status(this.#files().length, this.#life.size),
     };
