@@ -81,6 +81,7 @@ export class Session {
     this.#files = new SlotFiles({
       root: state.paths.slots,
       descriptorsMax: descriptorsMax(),
+      onTrouble: this.#onTrouble,
       ...(io && { io }),
     });
     if (this.table.countOf(STATE.unknown) > 0) this.#files.noteEarlierNames(this.table.numbers);

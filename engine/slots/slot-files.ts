@@ -5,7 +5,7 @@
 import fs from "node:fs";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
 import { SLOT_BYTES } from "../../index/core/layout.js";
-import { type SlotIo, nodeIo } from "./io.js";
+import { type SlotFileFacts, type SlotIo, nodeIo } from "./io.js";
 import { SLOTS_PER_DIRECTORY, slotDirectory, slotPath } from "./slot-paths.js";
 
 interface OpenSlot {
@@ -36,8 +36,16 @@ export class SlotFiles {
   /** Directories in which files were made and that were not synced since. */
   readonly madeIn = new Set<string>();
   readonly #directories = new Set<string>();
+  readonly #onTrouble: (message: string, error: unknown) => void;
 
-  constructor(options: { root: string; descriptorsMax: number; io?: SlotIo }) {
+  /** @param onTrouble told of what fails and takes nothing with it. */
+  constructor(options: {
+    root: string;
+    descriptorsMax: number;
+    io?: SlotIo;
+    onTrouble?: (message: string, error: unknown) => void;
+  }) {
+    this.#onTrouble = options.onTrouble ?? (() => undefined);
     this.#root = options.root;
     this.#io = options.io ?? nodeIo;
     this.#descriptorsMax = options.descriptorsMax;
@@ -146,9 +154,10 @@ export class SlotFiles {
 
   /** Closes every descriptor; nothing may be under way. */
   close(): void {
-    for (const found of this.#open.values()) this.#io.closeSync(found.fd);
+    const open = [...this.#open.values()];
     this.#open.clear();
     this.#ring = [];
+    for (const { fd } of open) this.#closeDescriptor(fd);
   }
 
   async #use<T>(slot: number, action: string, flags: number, body: (fd: number) => Promise<T>): Promise<T> {
@@ -197,7 +206,7 @@ export class SlotFiles {
       const fd = await this.#io.open(slotPath(this.#root, slot), O_RDWR | O_NOFOLLOW | flags);
       const raced = this.#open.get(slot); // a synchronous read may have opened it meanwhile
       if (raced !== undefined) {
-        this.#io.closeSync(fd);
+        this.#closeDescriptor(fd);
         return raced;
       }
       if (flags !== 0) this.madeIn.add(slotDirectory(this.#root, slot));
@@ -213,9 +222,9 @@ export class SlotFiles {
   }
 
   #keep(slot: number, fd: number): OpenSlot {
-    const facts = this.#io.fstatSync(fd);
+    const facts = this.#factsOf(fd);
     if (!facts.isFile || facts.links !== 1 || facts.sizeBytes > SLOT_BYTES) {
-      this.#io.closeSync(fd);
+      this.#closeDescriptor(fd);
       throw new CacheError(
         "E_IO",
         `Cannot use slot ${slot}: want a plain file with one name and at most ${SLOT_BYTES} bytes`,
@@ -243,9 +252,9 @@ export class SlotFiles {
       this.#hand = (this.#hand + 1) % this.#ring.length;
       const old = this.#ring[this.#hand] as OpenSlot;
       if (old.users === 0 && !old.referenced) {
-        this.#io.closeSync(old.fd);
         this.#open.delete(old.slot);
         this.#ring[this.#hand] = kept;
+        this.#closeDescriptor(old.fd);
         return;
       }
       old.referenced = false;
@@ -254,11 +263,30 @@ export class SlotFiles {
   }
 
   #drop(found: OpenSlot): void {
-    this.#io.closeSync(found.fd);
     this.#open.delete(found.slot);
     const place = this.#ring.indexOf(found);
     const last = this.#ring.pop();
     if (last !== undefined && last !== found) this.#ring[place] = last;
+    this.#closeDescriptor(found.fd);
+  }
+
+  /** The number is given up in any case, or it would come to mean another file. What was written is known by its sync. */
+  #closeDescriptor(fd: number): void {
+    try {
+      this.#io.closeSync(fd);
+    } catch (error) {
+      this.#onTrouble("a slot's descriptor did not close well", error);
+    }
+  }
+
+  /** A descriptor that nobody has yet is closed if nothing can be said of it. */
+  #factsOf(fd: number): SlotFileFacts {
+    try {
+      return this.#io.fstatSync(fd);
+    } catch (error) {
+      this.#closeDescriptor(fd);
+      throw error;
+    }
   }
 
   /** Looks once at the directory of a slot: it is made if `create` is set, and nothing else may stand there, no link either. */

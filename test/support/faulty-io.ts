@@ -1,7 +1,16 @@
 /** The file calls of slots over a drive that fails, cuts transfers short or stalls when told to. */
 import { type SlotFileFacts, type SlotIo, nodeIo } from "../../engine/slots/io.js";
 
-type Operation = Exclude<keyof SlotIo, "fstatSync" | "lstatSync">;
+export type Operation = keyof SlotIo;
+
+/** What becomes of one call. */
+export interface Fault {
+  readonly errno?: string;
+  /** Moves so many bytes at most. */
+  readonly bytesMax?: number;
+  /** Waits for this first; of calls that don't block alone. */
+  readonly gate?: Promise<void>;
+}
 
 interface Rule {
   readonly operation: Operation;
@@ -22,6 +31,8 @@ export interface Hold {
 export class FaultyIo implements SlotIo {
   readonly #rules: Rule[] = [];
   readonly #calls = new Map<Operation, number>();
+  /** Asked at every call, with how often the operation was called, this time included; the rules come after it. */
+  choose: ((operation: Operation, call: number) => Fault | undefined) | undefined;
 
   /** How often an operation was called. */
   calls(operation: Operation): number {
@@ -51,6 +62,7 @@ export class FaultyIo implements SlotIo {
   /** The drive is well again. */
   heal(): void {
     this.#rules.length = 0;
+    this.choose = undefined;
   }
 
   openSync(path: string, flags: number): number {
@@ -63,9 +75,10 @@ export class FaultyIo implements SlotIo {
     return nodeIo.open(path, flags);
   }
 
+  /** The descriptor is closed in any case, as Linux has it. */
   closeSync(fd: number): void {
-    this.#begin("closeSync");
     nodeIo.closeSync(fd);
+    this.#begin("closeSync");
   }
 
   readSync(fd: number, target: Uint8Array, offset: number, lengthBytes: number, position: number): number {
@@ -108,10 +121,12 @@ export class FaultyIo implements SlotIo {
   }
 
   fstatSync(fd: number): SlotFileFacts {
+    this.#begin("fstatSync");
     return nodeIo.fstatSync(fd);
   }
 
   lstatSync(path: string): SlotFileFacts | undefined {
+    this.#begin("lstatSync");
     return nodeIo.lstatSync(path);
   }
 
@@ -120,13 +135,21 @@ export class FaultyIo implements SlotIo {
     return nodeIo.unlink(path);
   }
 
-  #begin(operation: Operation): Rule | undefined {
-    this.#calls.set(operation, this.calls(operation) + 1);
+  #begin(operation: Operation): Fault | undefined {
+    const call = this.calls(operation) + 1;
+    this.#calls.set(operation, call);
+    const chosen = this.choose?.(operation, call);
+    if (chosen?.errno !== undefined) throw failure(chosen.errno);
+    if (chosen !== undefined) return chosen;
     const rule = this.#rules.find((candidate) => candidate.operation === operation && candidate.times > 0);
     if (rule === undefined) return undefined;
     rule.times -= 1;
     rule.onReached?.();
     if (rule.errno === undefined) return rule;
-    throw Object.assign(new Error(`${rule.errno}: the test says so`), { code: rule.errno });
+    throw failure(rule.errno);
   }
+}
+
+function failure(errno: string): Error {
+  return Object.assign(new Error(`${errno}: the test says so`), { code: errno });
 }
