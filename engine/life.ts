@@ -11,6 +11,7 @@ import { type CullPolicy, blockIdentity } from "./cull/policy.js";
 import { makePolicy } from "./cull/policies/make.js";
 import { Ranking } from "./cull/ranking.js";
 import { Room } from "./cull/room.js";
+import { SlotBytes } from "./cull/slot-bytes.js";
 import type { Housekeeper } from "./housekeeper.js";
 import type { IndexGauge } from "./index-gauge.js";
 import type { Latencies } from "./latencies.js";
@@ -49,8 +50,11 @@ export function newLife(
   const { table, links, pins, files, writeBack, drive, gauge, counters, latencies, now, limits } = parts;
   const { index, objects } = own;
   const identityOf = (slot: number): number => blockIdentity(table.objectIdOf(slot), table.blockOf(slot));
-  const newPolicy = (): CullPolicy => makePolicy(parts.policy, { links, identityOf });
-  const ranking = new Ranking(table, newPolicy, limits, () => makePolicy("lru", { links, identityOf }));
+  const notes = new SlotBytes();
+  const newPolicy = (): CullPolicy => makePolicy(parts.policy, { links, notes, identityOf });
+  const ranking = new Ranking(table, newPolicy, limits, () =>
+    makePolicy("lru", { links, notes, identityOf }),
+  );
   links.reserve(table.numbers);
   watchCommits(index, { counters, latencies, now });
   const room = new Room({

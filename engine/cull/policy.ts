@@ -1,6 +1,7 @@
 /** Which block is worth least: the one small interface that the engine and the simulator ask. */
 import type { PolicyName } from "../policy-names.js";
 import type { SlotLinks } from "./linked-slots.js";
+import type { SlotBytes } from "./slot-bytes.js";
 
 /**
  * Told of every insertion, hit and departure; asked for victims. All calls are synchronous and O(1), victim() over all
@@ -33,6 +34,7 @@ export type MayLeave = (slot: number) => boolean;
 export interface PolicyParts {
   /** Shared by all lists of slots: a slot is in one of them at a time. */
   readonly links: SlotLinks;
+  readonly notes: SlotBytes;
   /** 32 bits that tell the block in this slot from others, as long as it is there. */
   readonly identityOf: (slot: number) => number;
 }

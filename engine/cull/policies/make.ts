@@ -1,6 +1,7 @@
 /** Makes a policy by its name. */
 import type { PolicyName } from "../../policy-names.js";
 import type { CullPolicy, PolicyParts } from "../policy.js";
+import { AdaptivePolicy } from "./adaptive.js";
 import { FifoPolicy } from "./fifo.js";
 import { LruPolicy } from "./lru.js";
 import { S3FifoPolicy } from "./s3fifo.js";
@@ -11,6 +12,7 @@ const MAKERS: Readonly<Record<PolicyName, (parts: PolicyParts) => CullPolicy>> =
   fifo: ({ links }) => new FifoPolicy(links),
   sieve: (parts) => new SievePolicy(parts),
   s3fifo: (parts) => new S3FifoPolicy(parts),
+  adaptive: (parts) => new AdaptivePolicy(parts),
 };
 
 /** An empty policy over lists of slots that are in none of `parts.links`' other lists. */

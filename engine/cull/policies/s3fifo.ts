@@ -5,10 +5,10 @@
  * three times at most.
  */
 import { SlotList } from "../linked-slots.js";
+import type { SlotBytes } from "../slot-bytes.js";
 import { type CullPolicy, type MayLeave, NOBODY, type PolicyParts, VICTIM_STEPS_MAX } from "../policy.js";
 import { Ghosts } from "./ghosts.js";
 import { oldestAllowed } from "./lru.js";
-import { SlotBytes } from "./slot-bytes.js";
 
 export const SMALL_SHARE = 0.1;
 const HITS_MAX = 3;
@@ -22,16 +22,17 @@ export class S3FifoPolicy implements CullPolicy {
   readonly #small: SlotList;
   readonly #main: SlotList;
   readonly #ghosts = new Ghosts();
-  readonly #notes = new SlotBytes();
+  readonly #notes: SlotBytes;
   readonly #identityOf: PolicyParts["identityOf"];
   /** Of the block that was removed last, and how it stood: perhaps it is stored again in another slot. */
   #left = NOBODY;
   #leftNote = 0;
 
-  constructor({ links, identityOf }: PolicyParts) {
+  constructor({ links, notes, identityOf }: PolicyParts) {
     this.#small = new SlotList(links);
     this.#main = new SlotList(links);
     this.#identityOf = identityOf;
+    this.#notes = notes;
   }
 
   insert(slot: number): void {

@@ -3,6 +3,7 @@
  * from the oldest to the newest and round again; it takes marks away, and the first block without one is the victim.
  */
 import { SlotList } from "../linked-slots.js";
+import type { SlotBytes } from "../slot-bytes.js";
 import {
   type CullPolicy,
   type MayLeave,
@@ -11,21 +12,21 @@ import {
   VICTIM_LOOKS_MAX,
   VICTIM_STEPS_MAX,
 } from "../policy.js";
-import { SlotBytes } from "./slot-bytes.js";
 
 export class SievePolicy implements CullPolicy {
   readonly name = "sieve";
   readonly #list: SlotList;
-  readonly #marks = new SlotBytes();
+  readonly #marks: SlotBytes;
   readonly #identityOf: PolicyParts["identityOf"];
   /** Where the hand stands; NOBODY: before the oldest. */
   #hand = NOBODY;
   /** Of the block that was removed last, and is perhaps stored again in another slot. */
   #left = NOBODY;
 
-  constructor({ links, identityOf }: PolicyParts) {
+  constructor({ links, notes, identityOf }: PolicyParts) {
     this.#list = new SlotList(links);
     this.#identityOf = identityOf;
+    this.#marks = notes;
   }
 
   insert(slot: number): void {

@@ -1,5 +1,6 @@
 /** A cache without bytes: which blocks a policy would have kept. For replayed traces, and as a shadow of a real cache. */
 import { SlotLinks } from "../linked-slots.js";
+import { SlotBytes } from "../slot-bytes.js";
 import type { CullPolicy, PolicyParts } from "../policy.js";
 import { IdentityTable, NO_PLACE } from "./identity-table.js";
 
@@ -25,7 +26,7 @@ export class SimulatedCache {
     const links = new SlotLinks();
     this.#table = table;
     this.#capacity = capacityBlocks;
-    this.#policy = newPolicy({ links, identityOf: (slot) => table.identityAt(slot) });
+    this.#policy = newPolicy({ links, notes: new SlotBytes(), identityOf: (slot) => table.identityAt(slot) });
   }
 
   get count(): number {

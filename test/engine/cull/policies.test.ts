@@ -4,6 +4,7 @@ import { type PolicyName, POLICY_NAMES } from "../../../engine/cache.js";
 import { SlotLinks } from "../../../engine/cull/linked-slots.js";
 import { makePolicy } from "../../../engine/cull/policies/make.js";
 import { type CullPolicy, mixed } from "../../../engine/cull/policy.js";
+import { SlotBytes } from "../../../engine/cull/slot-bytes.js";
 import { Ranking } from "../../../engine/cull/ranking.js";
 import { Shares } from "../../../engine/cull/shares.js";
 import { STATE, SlotTable } from "../../../engine/slots/slot-table.js";
@@ -34,7 +35,7 @@ class Bench {
   constructor(name: PolicyName, slots: number) {
     for (let slot = slots - 1; slot >= 0; slot -= 1) this.#vacant.push(slot);
     const identityOf = (slot: number): number => mixed(this.blockOf.get(slot) as number);
-    this.policy = makePolicy(name, { links: new SlotLinks(), identityOf });
+    this.policy = makePolicy(name, { links: new SlotLinks(), notes: new SlotBytes(), identityOf });
   }
 
   get full(): boolean {
@@ -129,6 +130,7 @@ for (const name of POLICY_NAMES) {
   policies(`${name}: shares and pins hold`, () => {
     const table = new SlotTable();
     const links = new SlotLinks();
+    const notes = new SlotBytes();
     const identityOf = (slot: number): number => mixed(slot);
     const budget = () => ({
       pinBytesMax: 20 * PAGE_BYTES,
@@ -136,7 +138,7 @@ for (const name of POLICY_NAMES) {
       holdBytesMax: 0,
       holdSlotsMax: 0,
     });
-    const ranking = new Ranking(table, () => makePolicy(name, { links, identityOf }), budget);
+    const ranking = new Ranking(table, () => makePolicy(name, { links, notes, identityOf }), budget);
     const rules = [
       { fs: "kept", minPercent: 20 },
       { fs: "capped", maxPercent: 30 },
@@ -216,7 +218,7 @@ policies("a policy that there is not is refused before anything is touched", asy
   await withPlace(async (directory) => {
     await assert.rejects(
       openAt(directory, { policy: "mru" as PolicyName }),
-      withCode("E_CONFIG", /Cannot use policy mru: want one of lru, fifo, sieve, s3fifo/),
+      withCode("E_CONFIG", /Cannot use policy mru: want one of lru, fifo, sieve, s3fifo, adaptive/),
     );
   });
 });

@@ -4,6 +4,7 @@ import { PAGE_BYTES, SLOT_PAGES } from "../../../index/core/layout.js";
 import { Drive } from "../../../engine/cull/drive.js";
 import { FreeLists } from "../../../engine/cull/free-lists.js";
 import { SlotLinks } from "../../../engine/cull/linked-slots.js";
+import { SlotBytes } from "../../../engine/cull/slot-bytes.js";
 import { PinSet } from "../../../engine/cull/pin-set.js";
 import { makePolicy } from "../../../engine/cull/policies/make.js";
 import { blockIdentity } from "../../../engine/cull/policy.js";
@@ -53,7 +54,7 @@ async function withRoom(
     const room = new Room({
       table,
       free: new FreeLists(links),
-      ranking: new Ranking(table, () => makePolicy(policy, { links, identityOf })),
+      ranking: new Ranking(table, () => makePolicy(policy, { links, notes: new SlotBytes(), identityOf })),
       pins: new PinSet(),
       now,
       files,

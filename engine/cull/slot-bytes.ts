@@ -1,5 +1,5 @@
-/** One byte for each slot, for what a policy notes of the block there. */
-import { grown } from "../../slots/slot-table.js";
+/** One byte for each slot, for what a policy notes of the block there. Shared, as a slot is in one policy at a time. */
+import { grown } from "../slots/slot-table.js";
 
 export class SlotBytes {
   #bytes = new Uint8Array(0);
