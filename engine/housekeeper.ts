@@ -19,6 +19,11 @@ const SLICE_STEPS = 256;
 /** Others have their turn after so long, too. */
 const SLICE_MS_MAX = 2;
 const TICK_MS = 200;
+/**
+ * A file that lost a block is looked at when it has lost none for so long. In a cache that culls all the time every look is in
+ * vain as long as others of its blocks go, and leaves a kilobyte of garbage that outlives the young generation.
+ */
+const REST_MS = 2000;
 /** A sweep walks all file records, so it waits until it pays: a quarter of them without blocks, within bounds. */
 const SWEEP_SHARE = 0.25;
 const SWEEP_MIN = 1024;
@@ -66,6 +71,8 @@ export class Housekeeper {
   #steps = 0;
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Of the timer. */
+  #delayMs = 0;
   #stopped = false;
 
   constructor(blocks: Blocks, log: LogFunction, parts: HousekeeperParts) {
@@ -140,7 +147,7 @@ export class Housekeeper {
   noteLeft(objectId: number): void {
     this.#left.add(objectId);
     this.#rested.delete(objectId);
-    this.#wake();
+    this.#wake(REST_MS);
   }
 
   /**
@@ -182,14 +189,16 @@ export class Housekeeper {
   }
 
   #wakeForWork(): void {
-    if (this.#reclaims.length + this.#left.size + this.#rested.size > 0) this.#wake();
+    if (this.#reclaims.length > 0) this.#wake();
+    else if (this.#left.size + this.#rested.size > 0) this.#wake(REST_MS);
   }
 
   /** Stale blocks go at once, so that culling need not take others; empty files can wait. */
   #wake(delayMs = TICK_MS): void {
     if (this.#stopped || this.#running !== undefined) return;
-    if (this.#timer !== undefined && delayMs > 0) return;
+    if (this.#timer !== undefined && delayMs >= this.#delayMs) return;
     clearTimeout(this.#timer);
+    this.#delayMs = delayMs;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       if (this.#running === undefined) void this.#start(); // reports its own failures

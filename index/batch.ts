@@ -1,4 +1,5 @@
 /** Turns a batch of changes into the writes of one commit. */
+import type { Arena } from "./arena.js";
 import { isCacheError } from "./core/errors.js";
 import { changeGroup, groupEntryCount, groupFirstBlock } from "./block-group.js";
 import type { Changes } from "./changes.js";
@@ -17,9 +18,10 @@ export interface Batch {
 
 /**
  * The writes of one commit. Block records are read to be changed, so what was committed last must be visible, and
- * nothing else may commit meanwhile.
+ * nothing else may commit meanwhile. The block records lie in `arena`, which must stay as it is until the commit has ended.
  */
-export function batchOf(store: Store<IndexTable>, changes: Changes): Batch {
+export function batchOf(store: Store<IndexTable>, changes: Changes, arena: Arena): Batch {
+  const take = (lengthBytes: number): Buffer => arena.take(lengthBytes);
   const writes: Array<Write<IndexTable>> = [];
   let entryCountDelta = 0;
   for (const { table, key } of changes.damaged.values()) {
@@ -37,7 +39,7 @@ export function batchOf(store: Store<IndexTable>, changes: Changes): Batch {
       const found = look(store, "blocks", key);
       // One that does not read back is replaced: its other blocks become misses, and the commit need not fail.
       const old = found === "damaged" ? undefined : found;
-      const value = changeGroup(old, group);
+      const value = changeGroup(old, group, take);
       if (found === undefined && value === undefined) continue;
       entryCountDelta += (value ? groupEntryCount(value) : 0) - (old ? groupEntryCount(old) : 0);
       writes.push({ table: "blocks", key, value });

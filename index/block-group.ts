@@ -60,11 +60,13 @@ export function groupEntryCount(record: Uint8Array): number {
 /**
  * The record with changes made: an entry replaces or adds, null removes.
  * @param record what is stored, or undefined. @param changes by block number, all of one group.
+ * @param take where the bytes of the new record come from.
  * @returns undefined when no entry is left. @throws {CacheError} E_INDEX_CORRUPT.
  */
 export function changeGroup(
   record: Uint8Array | undefined,
   changes: ReadonlyMap<number, Entry | null>,
+  take: (lengthBytes: number) => Buffer = (lengthBytes) => Buffer.allocUnsafeSlow(lengthBytes),
 ): Buffer | undefined {
   const oldBits = record === undefined ? 0 : checkGroup(record);
   let bits = oldBits;
@@ -73,7 +75,7 @@ export function changeGroup(
     bits = entry === null ? bits & ~bit : bits | bit;
   }
   if (bits === 0) return undefined;
-  const changed = Buffer.allocUnsafeSlow(HEAD_BYTES + ENTRY_BYTES * bitCount(bits));
+  const changed = take(HEAD_BYTES + ENTRY_BYTES * bitCount(bits));
   changed[0] = bits;
   copyKept(record, oldBits, changed, bits);
   for (const [block, entry] of changes) {

@@ -1,4 +1,5 @@
 /** How changes of an index get to the drive: written in group commits, flushed for those who ask, numbers spoken for ahead. */
+import { Arena } from "./arena.js";
 import { batchOf } from "./batch.js";
 import type { IndexTable } from "./batch.js";
 import type { Changes } from "./changes.js";
@@ -22,6 +23,7 @@ export class IndexCommits {
   readonly undone: Undone | undefined;
   readonly #store: Store<IndexTable>;
   readonly #flusher: Flusher;
+  readonly #arena = new Arena();
   #entryCount: number;
   #watch: ((commit: Promise<void>) => void) | undefined;
   #numbers: { readonly reserve: NumberReserve; readonly next: () => Numbers } | undefined;
@@ -72,7 +74,8 @@ export class IndexCommits {
 
   async #write(changes: Changes): Promise<void> {
     this.undone?.commitBegins();
-    const { writes, entryCountDelta } = batchOf(this.#store, changes);
+    this.#arena.reset(); // one commit at a time
+    const { writes, entryCountDelta } = batchOf(this.#store, changes, this.#arena);
     const entryCount = this.#entryCount + entryCountDelta;
     const due = this.#numbers?.reserve.due(this.#numbers.next());
     const all = [...writes];

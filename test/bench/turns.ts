@@ -111,9 +111,9 @@ function turnOf(took: ThreadTime, atMs: number): Turn {
 }
 
 /** A turn in a line. */
-export function turnText({ ownMs: own, wallMs, runMs, waitMs, parts }: Turn): string {
+export function turnText({ atMs, ownMs: own, wallMs, runMs, waitMs, parts }: Turn): string {
   const asleep = Math.max(0, wallMs - runMs - waitMs);
   const made = Object.entries(parts).map(([what, ms]) => `${what} ${ms.toFixed(1)}`);
   const kernel = `ran ${runMs.toFixed(1)}, asleep ${asleep.toFixed(1)}, others ran ${waitMs.toFixed(1)}`;
-  return `${own.toFixed(1)} ms: ${made.join(", ") || "nothing of ours"}; ${kernel}`;
+  return `${own.toFixed(1)} ms at ${(atMs / 1000).toFixed(1)} s: ${made.join(", ") || "nothing of ours"}; ${kernel}`;
 }

@@ -40,8 +40,7 @@ many(
       await store(cache, tagOf(0, "file 7"), bytesOf(7, 10));
       await until(async () => (await cache.status()).slots.used === 2, 10_000);
       assert.equal((await volume.acquireCookie("held", { coherency: Buffer.from("1") })).outcome, "found");
-      // The sweep follows in the same run of the housekeeper; a later stop finds it done.
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await until(async () => (await cache.status()).names.objectsKnown === 3); // once the files have come to rest
       await held.relinquish();
       await cache.close();
       assert.equal(recordsOf(directory), 3);
