@@ -15,6 +15,7 @@ import type { LimitOptions, Limits } from "./limits.js";
 import type { WriteStatus } from "./cull/write-budget.js";
 import type { TraceCalls } from "./trace-api.js";
 import type { FileMetadata } from "./metadata-api.js";
+import type { TrustStatus } from "./api-trust.js";
 import type { HoldStatus, OpenFileCalls } from "./open-api.js";
 
 export type * from "./api-counts.js";
@@ -22,6 +23,7 @@ export type { NameBytes } from "../index/core/names.js";
 export type { HealthStatus } from "./drive-health.js";
 export type { Lease, LeaseOptions, LeaseResult, LeasingCache } from "./lease-api.js";
 export type * from "./admin-api.js";
+export type * from "./api-trust.js";
 export type * from "./open-api.js";
 export type { LimitOptions, Limits, ShareRule } from "./limits.js";
 export type * from "./metadata-api.js";
@@ -188,7 +190,8 @@ export interface InvalidateTarget {
 export interface StartReport {
   /** `new`: the directory was empty; `upgrade`: it was written by an older version. */
   readonly kind: "new" | "clean" | "unclean" | "upgrade";
-  readonly action: "none" | "wipe";
+  /** `verify`: everything was kept after an unclean end, and counts as far as it passes its checks. */
+  readonly action: "none" | "wipe" | "verify";
   /** From the call of openCache to a cache that answers. */
   readonly ms: number;
   /** Why the content was wiped, in words; absent when it was not. */
@@ -277,6 +280,7 @@ export interface CacheStatus extends StatusCounts {
   readonly corrupt: number;
   readonly bypassed: Readonly<Partial<Record<BypassReason, number>>>;
   readonly start: StartReport;
+  readonly trust: TrustStatus;
 }
 
 export interface BlockCache extends AdminCalls, LeasingCache {

@@ -99,13 +99,13 @@ export class BlockChanger {
     );
     if (answer === "changed" || answer.kind === "done") return;
     if (this.#blocks.stands(object, block, old)) this.#blocks.drop(object.id, block, old);
-    await this.#blocks.life.index.committed();
+    await this.#blocks.life.index.settled();
   }
 
   #old(object: ObjectState, block: number): Entry | undefined {
     const entry = this.#blocks.current(object, block);
     if (entry === undefined || entry.slot === NO_SLOT) return entry;
-    return this.#parts.table.isTenant(entry.slot, object.id, block) ? entry : undefined;
+    return this.#blocks.owns({ object, block, entry }) ? entry : undefined;
   }
 
   async #apply(change: Change): Promise<ChangeAnswer | "changed"> {
@@ -126,7 +126,7 @@ export class BlockChanger {
     if (isNone(plan.zero)) {
       if (old !== undefined && this.#blocks.stands(object, block, old))
         this.#blocks.drop(object.id, block, old);
-      await this.#blocks.life.index.committed();
+      await this.#blocks.life.index.settled();
       return NOTHING;
     }
     await this.#writer.publish(

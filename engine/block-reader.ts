@@ -201,6 +201,11 @@ export class BlockReader {
   /** Checks what was read, and copies the part that is wanted. */
   #accept(plan: ReadPlan, bytes: Buffer, target: Buffer): boolean {
     if (!this.#isRight(plan, bytes)) return false;
+    const { unchecked } = this.#parts.table;
+    if (unchecked.slots > 0) {
+      const endGroup = plan.firstGroup + Math.ceil(plan.lengthBytes / GROUP_BYTES);
+      unchecked.checked(plan.slot, plan.firstGroup, endGroup);
+    }
     if (!plan.exact) bytes.copy(target, 0, plan.skipBytes, plan.skipBytes + target.length);
     return true;
   }
@@ -226,7 +231,8 @@ export class BlockReader {
   /** What an entry points to is checked against the slot's own record: LMDB does not check its pages. */
   #ownsSlot(entry: Entry, object: ObjectState, block: number): boolean {
     const { table, counters, log } = this.#parts;
-    if (table.isTenant(entry.slot, object.id, block)) return true;
+    if (this.#blocks.owns({ object, block, entry })) return true;
+    if (table.surveying) return false; // whose the slot is will show
     counters.corrupt += 1;
     log("warn", "an entry names a slot that is not its own and is dropped", { slot: entry.slot });
     this.#blocks.life.index.removeEntry(object.id, block);

@@ -130,7 +130,8 @@ export class BlockWriter {
     reached("put: named");
     if (entry.slot !== NO_SLOT) room.settle(entry.slot, object, block, entry.validBytes);
     this.#parts.counters.stored(object.volume.tally, entry.validBytes);
-    if (old !== undefined) await index.committed();
+    // What a cull took may still come back after a cut, in place of what is stored here.
+    if (old !== undefined || index.wouldReturn(object.id, block)) await index.settled();
   }
 
   /** @returns the slot, or why it could not be written; the reservation is then given up. */

@@ -22,8 +22,9 @@ import type { Leases } from "./leases.js";
 import type { Latencies } from "./latencies.js";
 import type { LogFunction } from "./log.js";
 import type { Objects } from "./objects.js";
-import type { ObjectState } from "./object-states.js";
+import type { ObjectState, VolumeState } from "./object-states.js";
 import type { Checksummer } from "./slots/checksums.js";
+import type { NamedEntry } from "./slots/intact.js";
 import type { HotSlots } from "./slots/hot.js";
 import type { SlotFiles } from "./slots/slot-files.js";
 import type { SlotTable } from "./slots/slot-table.js";
@@ -66,6 +67,8 @@ export interface BlockParts {
   readonly indexFull: () => boolean;
   /** A record of so many bytes is about to be written to the index. */
   readonly noteRecord: (bytes: number) => void;
+  /** As Recovery.claim. */
+  readonly claim: (named: NamedEntry, volume: VolumeState) => boolean;
 }
 
 export class Blocks {
@@ -249,10 +252,13 @@ export class Blocks {
     if (object.fills.size > 0) object.raiseFloor(block, this.#parts.takeSequence());
     this.#life.leases.removed(object, block);
     const entry = this.current(object, block);
-    if (entry === undefined) return false;
+    if (entry === undefined) {
+      if (this.#life.index.wouldReturn(object.id, block)) await this.#life.index.settled();
+      return false;
+    }
     this.drop(object.id, block, entry);
     reached("remove: name dropped");
-    await this.#life.index.committed();
+    await this.#life.index.settled();
     reached("remove: committed");
     return true;
   }
@@ -276,6 +282,13 @@ export class Blocks {
   stands(object: ObjectState, block: number, entry: Entry): boolean {
     const now = this.current(object, block);
     return now !== undefined && now.sequence === entry.sequence && now.epoch === entry.epoch;
+  }
+
+  /** Whether the slot that an entry names is its own; one of before this session may become so now. */
+  owns({ object, block, entry }: { object: ObjectState; block: number; entry: Entry }): boolean {
+    const { table, claim } = this.#parts;
+    if (table.isTenant(entry.slot, object.id, block)) return true;
+    return table.surveying && claim({ objectId: object.id, block, entry }, object.volume);
   }
 
   /** Queues the removal of an entry; its slot follows. */

@@ -8,7 +8,13 @@ import { CacheError } from "../index/core/errors.js";
 import type { OwnedCache } from "./api.js";
 import { monotonicMs } from "./clock.js";
 import { markClean } from "./coherency/close-state.js";
-import { type OpenState, openState, releaseState, removeOldIndexes } from "./coherency/open-state.js";
+import {
+  type OnUnclean,
+  type OpenState,
+  openState,
+  releaseState,
+  removeOldIndexes,
+} from "./coherency/open-state.js";
 import { readSignature } from "./coherency/signature.js";
 import { driveSpace } from "./cull/drive.js";
 import { BYTES_A_SLOT, type LimitOptions, type Limits, indexTooLarge, limitsOf } from "./limits.js";
@@ -50,6 +56,7 @@ export {
   LEASE_WAIT_MS_MAX,
 } from "./lease-api.js";
 export { CAPACITY_BYTES_MIN, SLOTS_MIN, defaultCapacity, limitsOf } from "./limits.js";
+export type { OnUnclean } from "./coherency/open-state.js";
 export type { LogFunction, LogLevel } from "./log.js";
 export { NOTES_MAX, NOTE_BYTES_MAX, NOTE_NAME_BYTES_MAX } from "./open-api.js";
 export { DEFAULT_POLICY, POLICY_NAMES, type PolicyName, isPolicyName } from "./policy-names.js";
@@ -62,8 +69,11 @@ export interface OpenCacheOptions extends LimitOptions {
   readonly stateDirectory?: string;
   /** Says which block goes next; "lru" unless given. */
   readonly policy?: PolicyName;
-  /** What to do after an unclean end: forget everything. */
-  readonly onUnclean?: "wipe";
+  /**
+   * What to do after an unclean end: forget everything, which it is unless given; or keep it, and use what passes its checks.
+   * To be verified, the index has to be written for it: what replaces or removes something then waits for the drive.
+   */
+  readonly onUnclean?: OnUnclean;
   readonly log?: LogFunction;
   /** Wipe at start, for this reason, whatever the last owner left. */
   readonly wipeReason?: string;

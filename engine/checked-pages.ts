@@ -75,7 +75,7 @@ export class CheckedPages {
   }
 
   #isRight({ object, block, entry }: KnownBlock, wanted: Pages, { bytes, atBytes }: PageBytes): boolean {
-    const { checksummer } = this.#parts;
+    const { checksummer, table } = this.#parts;
     const seed = checksummer.seed({
       objectId: object.id,
       block,
@@ -87,6 +87,7 @@ export class CheckedPages {
       if (isNone(common(wanted, groupPages(group)))) continue;
       const sum = checksummer.groupSum(seed, group, present, entry.validBytes, bytes, atBytes);
       if (sum !== entry.sums[group]) return false;
+      table.unchecked.checked(entry.slot, group, group + 1);
     }
     return true;
   }

@@ -75,11 +75,12 @@ export class LocalCookie implements CookieHandle {
     state.sizeBytes = sizeBytes ?? (outcome === "created" ? 0n : state.sizeBytes);
     if (outcome === "invalidated") {
       handle.#raiseStamp();
-      await index.committed();
+      await index.settled();
     } else {
       // Without room for its record the file stays unknown to the index; its puts will be told so.
       parts.noteRecord(recordBytes(state));
       if (!parts.indexFull()) objects.record(state);
+      if (index.wouldReturn(state.id)) await index.settled(); // a file of this name that was culled
     }
     return handle;
   }
@@ -159,7 +160,7 @@ export class LocalCookie implements CookieHandle {
       this.#revision = this.#state.revision;
     }
     this.#raiseStamp();
-    await this.#life.index.committed();
+    await this.#life.index.settled();
   }
 
   async #relinquish(options: { readonly coherency?: Uint8Array; readonly retire?: boolean }): Promise<void> {
@@ -181,13 +182,16 @@ export class LocalCookie implements CookieHandle {
       if (this.#state.recorded)
         this.#life.objects.removeRecord({ volumeId: this.#state.volume.id, inode: this.#state.inode });
       this.#parts.housekeeper.reclaimObject(this.#state.id, this.#state.stamp);
-      await this.#life.index.committed();
-    } else if (kept !== undefined && this.#state.recorded) this.#life.objects.record(this.#state);
+      await this.#life.index.settled();
+    } else if (kept !== undefined && this.#state.recorded) {
+      this.#life.objects.record(this.#state);
+      if (this.#life.index.recoverable) await this.#life.index.settled();
+    }
   }
 
   async #commit(): Promise<void> {
     if (this.#state.recorded) this.#life.objects.record(this.#state);
-    await this.#life.index.committed();
+    await this.#life.index.settled();
   }
 
   /** @throws {CacheError} E_STALE through a handle whose version is gone. */

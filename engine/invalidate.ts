@@ -10,6 +10,8 @@ import { reached } from "../index/core/steps.js";
 export async function invalidate(parts: ContentParts, target: InvalidateTarget): Promise<void> {
   check(target);
   const { objects, index } = parts.blocks.life;
+  // What nobody knows any more may come back after a cut.
+  const unknown = async (): Promise<void> => (index.hasUndone ? index.settled() : undefined);
   const { fs, volume, inode, range } = target;
   if (volume === undefined) {
     const system = objects.system(checkFsName(fs));
@@ -18,13 +20,13 @@ export async function invalidate(parts: ContentParts, target: InvalidateTarget):
     parts.housekeeper.reclaimSystem(system.fs, system.stamp);
   } else if (inode === undefined) {
     const state = objects.findVolume(fs, volume);
-    if (state === undefined) return;
+    if (state === undefined) return unknown();
     state.stamp = parts.takeStamp();
     if (state.recorded) objects.recordVolume(state);
     parts.housekeeper.reclaimVolume(state.id, state.stamp);
   } else {
     const state = objects.find(fs, volume, inode);
-    if (state === undefined) return;
+    if (state === undefined) return unknown();
     if (range === undefined) {
       state.stamp = parts.takeStamp();
       parts.housekeeper.reclaimObject(state.id, state.stamp);
@@ -33,7 +35,7 @@ export async function invalidate(parts: ContentParts, target: InvalidateTarget):
   }
   parts.blocks.life.leases.invalidated();
   reached("invalidate: stamped");
-  await index.committed();
+  await index.settled();
   reached("invalidate: committed");
 }
 

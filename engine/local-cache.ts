@@ -148,8 +148,12 @@ export class LocalCache implements OwnedCache {
   remove(tag: Tag): Promise<boolean> {
     return this.#betweenWipes(async () => {
       const block = checkBlock(tag.block);
-      const object = this.#session.blocks.life.objects.find(tag.fs, tag.volume, tag.inode);
-      if (object === undefined) return false;
+      const { objects, index } = this.#session.blocks.life;
+      const object = objects.find(tag.fs, tag.volume, tag.inode);
+      if (object === undefined) {
+        if (index.hasUndone) await index.settled();
+        return false;
+      }
       this.#session.housekeeper.noteLeft(object.id);
       return this.#session.blocks.remove(object, block);
     });
@@ -338,6 +342,8 @@ export class LocalCache implements OwnedCache {
       pins: this.#session.admin.pins.count,
       holds: this.holds,
       start: this.#start,
+      onUnclean: state.regime === "recoverable" ? "verify" : "wipe",
+      scrub: this.#session.scrub.status,
     });
   }
 

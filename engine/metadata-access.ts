@@ -110,7 +110,10 @@ export class MetadataAccess {
         return this.bypass("index-full");
       }
       if (!this.object.recorded) life.objects.record(this.object);
-      return apply() ?? STORED;
+      const refusal = apply();
+      // A cut must not bring back what this replaced, nor a directory that was complete without it.
+      if (this.index.recoverable) await this.index.settled();
+      return refusal ?? STORED;
     } catch (error) {
       return this.#failed(error, refuse);
     }
@@ -133,7 +136,7 @@ export class MetadataAccess {
         set.removeItem(state, name);
         this.moveOn(set, state, change);
       }
-      await this.index.committed();
+      await this.index.settled();
       return REMOVED;
     });
   }

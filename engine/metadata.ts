@@ -157,7 +157,7 @@ export class LocalMetadata implements api.FileMetadata {
       if (checked === "directory") this.#directory.drop();
       else if (checked === "xattrs") this.#xattrs.drop();
       else this.#access.index.metadata.remove(this.#access.object.id, checked);
-      await this.#access.index.committed();
+      await this.#access.index.settled();
     });
   }
 

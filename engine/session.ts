@@ -4,19 +4,21 @@
  */
 import type { BlockIndex } from "../index/block-index.js";
 import { CacheError, messageOf } from "../index/core/errors.js";
+import type { Numbers } from "../index/numbers.js";
 import { Blocks, type Life } from "./blocks.js";
 import type { AdminParts } from "./admin/admin.js";
 import { PinKeeper } from "./admin/pins.js";
 import { Walks } from "./admin/walks.js";
 import { markClean } from "./coherency/close-state.js";
-import { Discovery } from "./coherency/discovery.js";
+import { type Recovery, checkersOf } from "./coherency/recovery.js";
 import { createIndex, releaseState, removeOldIndexes } from "./coherency/open-state.js";
 import { Counters } from "./counters.js";
 import { Drive } from "./cull/drive.js";
 import { SlotLinks } from "./cull/linked-slots.js";
 import { WriteBudget } from "./cull/write-budget.js";
 import { PinSet } from "./cull/pin-set.js";
-import { NO_SHARE, Shares } from "./cull/shares.js";
+import { regroup } from "./cull/regroup.js";
+import { inTime } from "./in-time.js";
 import type { GivenBack } from "./cull/give-back.js";
 import { descriptorsMax } from "./descriptors.js";
 import { DriveHealth } from "./drive-health.js";
@@ -27,6 +29,7 @@ import { newLife } from "./life.js";
 import type { Limits, Standing } from "./limits.js";
 import { OpenFiles } from "./open-files.js";
 import { type ObjectCounters, Objects } from "./objects.js";
+import type { Scrub } from "./scrub.js";
 import { Checksummer } from "./slots/checksums.js";
 import { HotSlots } from "./slots/hot.js";
 import { Sequence } from "./sequence.js";
@@ -39,6 +42,9 @@ import { STATE, type SlotTable } from "./slots/slot-table.js";
 import { WriteBack } from "./slots/write-back.js";
 import { reached } from "../index/core/steps.js";
 
+/** Names of an empty index, and its mark. */
+const NO_NAMES: ObjectCounters = { nextObjectId: 1, nextVolumeId: 1, objects: 0 };
+const WIPED = { state: "unclean", surveying: false } as const;
 /** How long a stop or a wipe waits for calls under way; the kernel may hold one for ever. */
 const DRAIN_MS = 5000;
 /** Slots whose bytes are added up for their volumes in one turn: a millisecond or so. */
@@ -64,7 +70,8 @@ export class Session {
   readonly #writeBack: WriteBack;
   readonly drive: Drive;
   readonly health: DriveHealth;
-  #discovery: Discovery;
+  readonly scrub: Scrub;
+  readonly #recovery: Recovery;
   readonly sequence: Sequence;
   #removing: Promise<void>;
 
@@ -89,9 +96,7 @@ export class Session {
     this.#writeBack = new WriteBack({ files: this.#files, now, onError: this.#onLost });
     this.drive = Drive.under(state.paths.directory, { thresholds: () => this.#limits, now });
     this.gauge = this.#newGauge();
-    const indexFull = () => this.gauge.full();
     const checksummer = new Checksummer(state.cacheId);
-    const hot = new HotSlots({ now });
     this.blocks = new Blocks(
       {
         table: this.table,
@@ -104,13 +109,14 @@ export class Session {
         tracing: this.tracing,
         pins: this.#pins,
         budget: this.budget,
-        hot,
+        hot: new HotSlots({ now }),
         checksummer,
         log,
         now,
         takeSequence: this.sequence.take,
-        indexFull,
+        indexFull: () => this.gauge.full(),
         noteRecord: (bytes) => this.gauge.noteRecord(bytes),
+        claim: (named, volume) => this.#recovery.claim(named, volume),
       },
       this.#newLife(state.index, this.#newObjects(state.index, state.objectCounters), state.epoch),
     );
@@ -128,10 +134,15 @@ export class Session {
       counters: this.counters,
       takeSequence: this.sequence.take,
       takeStamp: this.sequence.takeStamp,
-      indexFull,
+      indexFull: () => this.gauge.full(),
       noteRecord: (bytes) => this.gauge.noteRecord(bytes),
     });
-    this.#discovery = this.#newDiscovery();
+    const own = { table: this.table, files: this.#files, blocks: this.blocks, counters: this.counters };
+    const refitPins = () => this.pinKeeper.refit();
+    const checked = { ...own, state, checksummer, log, health: this.health, refitPins };
+    const { scrub, recovery } = checkersOf(checked);
+    this.scrub = scrub;
+    this.#recovery = recovery;
     this.#removing = removeOldIndexes(state.paths, state.epoch, log);
   }
 
@@ -192,15 +203,7 @@ export class Session {
   #regroup(): void {
     const { index, ranking } = this.blocks.life;
     if (ranking.shares.count === 1 && this.#limits.shares.length === 0) return;
-    const shares = new Shares(this.#limits.shares, () => this.#limits.capacityBytes);
-    const byVolume = new Map<number, number>();
-    if (shares.count > 1) {
-      for (const volume of index.volumes()) {
-        const share = shares.of(volume);
-        if (share !== NO_SHARE) byVolume.set(volume.id, share);
-      }
-    }
-    ranking.regroup(shares, (slot) => byVolume.get(this.table.volumeIdOf(slot)) ?? NO_SHARE);
+    regroup(ranking, index.volumes(), this.#limits, (slot) => this.table.volumeIdOf(slot));
   }
 
   /** What stands already, for new limits. */
@@ -215,7 +218,7 @@ export class Session {
     room.giveAllFree();
     await this.pinKeeper.refit();
     await room.fit();
-    this.#discovery.start();
+    this.#recovery.start();
     this.#countVolumes();
     this.housekeeper.takeUp();
     this.drive.watch(() => this.blocks.life.room.driveChanged());
@@ -246,10 +249,10 @@ export class Session {
       if (!(await this.#quiesce())) throw new CacheError("E_IO", "the drive does not answer");
       reached("wipe: quiet");
       await this.#removing; // it would take the new index for an old one
-      const index = createIndex(state.paths, state.cacheId, epoch);
+      const index = await createIndex(state.paths, { ...state, epoch }, this.#numbers(NO_NAMES));
       reached("wipe: index made");
       try {
-        await state.ledger.setMark({ ...state.ledger.mark, state: "unclean" }, { epoch });
+        await state.ledger.setMark({ ...state.ledger.mark, ...WIPED, regime: state.regime }, { epoch });
       } catch (error) {
         await index.close();
         throw error;
@@ -264,8 +267,7 @@ export class Session {
       this.health.resume();
       this.housekeeper.takeUp(); // what was given up half-way
       this.admin.walks.resume();
-      this.#discovery = this.#newDiscovery();
-      this.#discovery.start();
+      this.#recovery.start();
     }
     await old.index.close().catch((error: unknown) => {
       log("warn", "the index of the last epoch did not close", { error: messageOf(error) });
@@ -279,8 +281,8 @@ export class Session {
     this.table.wipe();
     this.blocks.life.objects.giveUpTallies();
     this.housekeeper.clear();
-    const names = { nextObjectId: 1, nextVolumeId: 1, objects: 0 };
-    const objects = this.#newObjects(index, names);
+    this.#recovery.watch(index);
+    const objects = this.#newObjects(index, { ...NO_NAMES });
     this.blocks.startLife(this.#newLife(index, objects, epoch));
     this.#regroup();
     this.gauge.reset();
@@ -318,16 +320,12 @@ export class Session {
       this.housekeeper.stop(),
       this.admin.walks.stop(),
       this.blocks.life.room.close(),
-      this.#discovery.stop(),
+      this.#recovery.stop(),
       this.health.stop(),
     ])
       .then(() => this.blocks.idle())
       .then(() => true);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<false>((resolve) => {
-      timer = setTimeout(resolve, DRAIN_MS, false);
-    });
-    return Promise.race([ended, late]).finally(() => clearTimeout(timer));
+    return inTime(ended, DRAIN_MS);
   }
 
   #newLife(index: BlockIndex, objects: Objects, epoch: number): Life {
@@ -357,7 +355,12 @@ export class Session {
       this.#onCorrupt(error);
       index.dropDamaged(where);
     });
+    index.numbersFrom(() => this.#numbers(names));
     return new Objects(index, names, this.#onCorrupt, this.sequence.takeStamp, this.counters.otherVolumes);
+  }
+
+  #numbers({ nextObjectId: objectId, nextVolumeId: volumeId }: ObjectCounters): Numbers {
+    return { sequence: this.sequence.next, objectId, volumeId };
   }
 
   #adminParts(): AdminParts {
@@ -371,15 +374,6 @@ export class Session {
       limits: () => this.#limits,
       onCorrupt: this.#onCorrupt,
     };
-  }
-
-  #newDiscovery(): Discovery {
-    return new Discovery({
-      table: this.table,
-      files: this.#files,
-      room: () => this.blocks.life.room,
-      log: this.options.log,
-    });
   }
 
   async #markClean(): Promise<void> {

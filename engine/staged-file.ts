@@ -140,7 +140,7 @@ class Staged implements StagedFile {
     this.#published = true;
     this.#onEnd(this);
     const file = this.#parts.held(this.#object);
-    if (replaced) await this.#life.index.committed();
+    if (replaced || this.#life.index.wouldReturn(this.#object.id)) await this.#life.index.settled();
     return { kind: "held", file };
   }
 
@@ -167,7 +167,7 @@ class Staged implements StagedFile {
     if (!this.#current) return;
     this.#dropBlocks();
     this.#life.objects.unstage(this.#object);
-    await this.#life.index.committed();
+    await this.#life.index.settled();
   }
 
   #dropBlocks(): void {

@@ -2,6 +2,7 @@
 import { PAGE_BYTES } from "../index/core/layout.js";
 import type { CacheStatus, DriveStatus, HealthStatus, StartReport } from "./api.js";
 import type { WriteBudget } from "./cull/write-budget.js";
+import type { ScrubStatus, TrustStatus } from "./api-trust.js";
 import type { Life } from "./blocks.js";
 import type { Counters } from "./counters.js";
 import type { Latencies } from "./latencies.js";
@@ -29,6 +30,8 @@ export interface StatusParts {
   readonly holds: HoldStatus;
   readonly budget: WriteBudget;
   readonly start: StartReport;
+  readonly onUnclean: TrustStatus["onUnclean"];
+  readonly scrub: ScrubStatus;
 }
 
 export function statusOf(parts: StatusParts): CacheStatus {
@@ -83,6 +86,12 @@ export function statusOf(parts: StatusParts): CacheStatus {
     corrupt: counters.corrupt,
     bypassed: counters.bypassed,
     start: parts.start,
+    trust: {
+      onUnclean: parts.onUnclean,
+      surveying: table.surveying,
+      uncheckedBlocks: table.unchecked.slots + (table.surveying ? table.countOf(STATE.unknown) : 0),
+      scrub: parts.scrub,
+    },
     ...(counters.hitRatio !== undefined && { hitRatio: counters.hitRatio }),
     counters: counters.status(loaded.tally),
     names: {

@@ -73,7 +73,7 @@ export class LocalVolume implements VolumeHandle {
     state.coherency = coherency ?? state.coherency;
     if (outcome === "invalidated") handle.#raiseStamp();
     else if (!parts.indexFull()) objects.recordVolume(state);
-    if (outcome === "invalidated") await index.committed();
+    if (outcome === "invalidated" || index.recoverable) await index.settled();
     return handle;
   }
 
@@ -89,7 +89,7 @@ export class LocalVolume implements VolumeHandle {
       this.check();
       this.#parts.counters.volumesInvalidated += 1;
       this.#raiseStamp();
-      await this.#life.index.committed();
+      await this.#life.index.settled();
     });
   }
 
@@ -117,7 +117,8 @@ export class LocalVolume implements VolumeHandle {
     }
     if (options.invalidate === true) this.#raiseStamp();
     else if (kept !== undefined && this.#state.recorded) this.#life.objects.recordVolume(this.#state);
-    if (options.invalidate === true) await this.#life.index.committed();
+    if (options.invalidate === true || (kept !== undefined && this.#life.index.recoverable))
+      await this.#life.index.settled();
   }
 
   attach(cookie: LocalCookie): void {

@@ -157,6 +157,9 @@ export class BlockIndex {
     await this.#writer.speakFor(next);
   }
 
+  /** Once numbers are spoken for, the next ones come from here. */
+  numbersFrom = (next: () => Numbers): void => this.#writer.numbersFrom(next);
+
   /** The index belongs to a later epoch from now on. @throws {CacheError} E_IO. */
   moveTo(epoch: number): void {
     this.#checkOpen();
@@ -306,10 +309,7 @@ export class BlockIndex {
     return walkBlocks(this.#layers);
   }
 
-  /**
-   * Resolves when every change made before the call is committed, and hurries that.
-   * @throws {CacheError} E_IO, in the promise, when that commit failed; the changes stay visible and go again.
-   */
+  /** Resolves when every change made before is committed, and hurries that. @throws {CacheError} E_IO; the changes go again. */
   async committed(): Promise<void> {
     this.#checkOpen();
     await this.#commits.committed();
@@ -323,15 +323,22 @@ export class BlockIndex {
     await (this.recoverable ? this.sync() : this.committed());
   }
 
-  /**
-   * Whether a cut could bring back other content under this name, whose removal is not flushed yet: then whoever is told
-   * that something else was stored there has to wait until settled().
-   */
+  /** Whether a cut could bring back other content under this name: what is stored there counts once it is settled(). */
   wouldReturn(objectId: number, block?: number): boolean {
     return this.#writer.undone?.wouldReturn(objectId, block) ?? false;
   }
 
-  /** Whether commits are flushed in the background, so that the index counts after any end. */
+  /** Whether a cut could undo any removal. */
+  get hasUndone(): boolean {
+    return this.#writer.undone?.isWaiting ?? false;
+  }
+
+  /** `watch` is called once if the drive fails to keep what was committed: then the session may not end clean. */
+  watchLoss(watch: (error: unknown) => void): void {
+    this.#writer.watchLoss(watch);
+  }
+
+  /** Whether the index counts after any end. */
   get recoverable(): boolean {
     return this.#writer.undone !== undefined;
   }

@@ -11,6 +11,9 @@ import { NumberReserve, type Numbers } from "./numbers.js";
 import { Undone } from "./undone.js";
 import { reached } from "./core/steps.js";
 
+/** ENOSPC, EDQUOT, and LMDB's MDB_MAP_FULL. */
+const HARMLESS_CODES: ReadonlySet<unknown> = new Set([28, 122, -30_792, "ENOSPC", "EDQUOT"]);
+
 export interface IndexCommitsOptions {
   readonly regime: "volatile" | "recoverable";
   readonly commitDelayMs?: number | undefined;
@@ -26,6 +29,8 @@ export class IndexCommits {
   readonly #arena = new Arena();
   #entryCount: number;
   #watch: ((commit: Promise<void>) => void) | undefined;
+  #lost = false;
+  #onLost: (error: unknown) => void = () => undefined;
   #numbers: { readonly reserve: NumberReserve; readonly next: () => Numbers } | undefined;
 
   constructor(store: Store<IndexTable>, options: IndexCommitsOptions) {
@@ -49,6 +54,11 @@ export class IndexCommits {
     this.#watch = watch;
   }
 
+  /** `watch` is called once when a flush fails: what was committed may be gone, however well later ones go. */
+  watchLoss(watch: (error: unknown) => void): void {
+    this.#onLost = watch;
+  }
+
   /** As BlockIndex.speakFor. */
   async speakFor(next: () => Numbers): Promise<void> {
     const reserve = new NumberReserve({ sequence: 0, objectId: 0, volumeId: 0 });
@@ -60,6 +70,11 @@ export class IndexCommits {
     await this.#store.sync();
   }
 
+  /** As BlockIndex.numbersFrom. */
+  numbersFrom(next: () => Numbers): void {
+    if (this.#numbers !== undefined) this.#numbers = { ...this.#numbers, next };
+  }
+
   /** Flushes what is committed now. @throws {CacheError} E_IO, in the promise. */
   flush(): Promise<void> {
     return this.#flusher.flush();
@@ -67,7 +82,7 @@ export class IndexCommits {
 
   async #flush(): Promise<void> {
     this.undone?.flushBegins();
-    await this.#store.sync();
+    await this.#store.sync().catch((error: unknown) => this.#lose(error));
     reached("commit: flushed");
     this.undone?.flushEnds();
   }
@@ -85,12 +100,24 @@ export class IndexCommits {
     const commit = this.#store.commit(all);
     this.#watch?.(commit);
     reached("commit: begins");
-    await commit;
+    // In the recoverable regime a commit flushes too.
+    await (this.undone === undefined ? commit : commit.catch((error: unknown) => this.#lose(error)));
     reached("commit: done");
     due?.done();
     this.undone?.commitEnds();
     this.#entryCount = entryCount;
     // Removals are kept in mind until they are flushed; whoever waits for that is told if it fails.
     if (this.undone?.isWaiting === true) void this.#flusher.flush().catch(() => undefined);
+  }
+
+  #lose(error: unknown): never {
+    const { cause } = error as Error;
+    const code = (cause as { code?: unknown } | undefined)?.code;
+    // For want of room nothing was written, so nothing is lost.
+    if (!this.#lost && !HARMLESS_CODES.has(code)) {
+      this.#lost = true;
+      this.#onLost(error);
+    }
+    throw error;
   }
 }

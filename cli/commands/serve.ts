@@ -1,6 +1,6 @@
 /** `tagcache serve`: the daemon. */
 import type { Command } from "commander";
-import type { OwnedCache } from "../../engine/cache.js";
+import type { OnUnclean, OwnedCache } from "../../engine/cache.js";
 import { openCache } from "../../engine/cache.js";
 import type { PolicyName } from "../../engine/policy-names.js";
 import { type MetricsAddress, parseMetricsAddress } from "../../engine/daemon/metrics-address.js";
@@ -79,7 +79,7 @@ async function serve(command: Command): Promise<number> {
   warnOfFewThreads(log);
   const cache = await openCache({
     directory,
-    onUnclean: "wipe",
+    onUnclean: text("on-unclean") as OnUnclean, // and neither does its
     policy: text("policy") as PolicyName, // its grammar takes no other words
     log: (level, message, fields) => log[level](message, fields),
     ...(stateDirectory !== undefined && { stateDirectory }),

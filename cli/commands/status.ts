@@ -85,6 +85,7 @@ export function statusFields(status: CacheStatus): [string, string][] {
     ["writes", writesText(status)],
     ["bypassed", bypassed.length === 0 ? "none" : bypassed.join(", ")],
     ["start", startText(status)],
+    ["unchecked", trustText(status)],
     ["epoch", `${status.epoch} of cache ${status.cacheId}`],
   ];
 }
@@ -141,6 +142,14 @@ function cut(name: string): string {
 function startText({ start }: CacheStatus): string {
   const reason = start.reason === undefined ? "" : `: ${start.reason}`;
   return `${start.kind}, action ${start.action}, ${start.ms.toFixed(0)} ms${reason}`;
+}
+
+function trustText({ trust }: CacheStatus): string {
+  const { uncheckedBlocks, surveying, onUnclean, scrub } = trust;
+  const found = surveying ? ", and slots are still being told from the index" : "";
+  const scrubbing =
+    scrub.state === "running" ? `; scrubbing, ${formatCount(scrub.blocks)} blocks so far` : "";
+  return `${formatCount(uncheckedBlocks)} blocks of before an unclean end${found}${scrubbing}; on-unclean ${onUnclean}`;
 }
 
 function share(bytes: number, ofBytes: number): string {

@@ -101,9 +101,9 @@ const TABLE = {
     live: false,
   },
   "on-unclean": {
-    grammar: choice(["wipe"]),
+    grammar: choice(["wipe", "verify"]),
     placeholder: "<action>",
-    description: "after a crash: wipe",
+    description: "after a crash: wipe, or verify, which keeps all and uses what passes its checks",
     defaultText: "wipe",
     live: false,
   },

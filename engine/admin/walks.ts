@@ -35,7 +35,7 @@ export class Walks {
         await new Promise<void>((resolve) => setImmediate(resolve));
         if (this.#over(life)) return false;
       }
-      if (commits) await life.index.committed();
+      if (commits) await life.index.settled();
       return true;
     } finally {
       this.#running -= 1;

@@ -12,7 +12,8 @@ import { STATE, type SlotTable } from "../slots/slot-table.js";
 import type { WriteBack } from "../slots/write-back.js";
 import { writeCheckpoint } from "./checkpoint.js";
 import { syncDirectory } from "../../index/core/sync-directory.js";
-import { type OpenState, bootId, indexDirectory } from "./open-state.js";
+import { bootId, indexDirectory } from "./index-place.js";
+import type { OpenState } from "./open-state.js";
 import { reached } from "../../index/core/steps.js";
 
 export interface CloseParts {
@@ -59,7 +60,9 @@ export async function markClean(parts: CloseParts): Promise<void> {
     order: orderOf(parts.order, table.countOf(STATE.used)),
   });
   reached("close: checkpoint written");
-  await ledger.setMark({ state: "clean", regime: "volatile", bootId: bootId(), transactionId, checkpointId });
+  const surveying = table.surveying ? { surveying: true } : {};
+  const mark = { regime: state.regime, bootId: bootId(), transactionId, checkpointId, ...surveying };
+  await ledger.setMark({ ...mark, state: "clean" });
   reached("close: marked clean");
 }
 

@@ -9,7 +9,9 @@ import path from "node:path";
 import { BlockIndex } from "../../index/block-index.js";
 import { CacheError, isCacheError } from "../../index/core/errors.js";
 import { CACHE_ID_BYTES, FORMAT_VERSION } from "../../index/core/layout.js";
-import { Ledger } from "../../index/ledger.js";
+import { Ledger, type StateMark } from "../../index/ledger.js";
+import { INDEX_MAP_BYTES, bootId, indexDirectory } from "./index-place.js";
+import type { Numbers } from "../../index/numbers.js";
 import type { StartReport } from "../api.js";
 import type { LogFunction } from "../log.js";
 import type { ObjectCounters } from "../objects.js";
@@ -17,13 +19,15 @@ import { slotNumbersFound } from "../slots/slot-paths.js";
 import { SlotTable } from "../slots/slot-table.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import { type CachePaths, cachePaths, checkSignature, makeInner, prepareDirectory } from "./directory.js";
+import { openVerified } from "./open-verified.js";
 import { OwnerLock } from "./owner-lock.js";
 import { type Signature, writeSignature } from "./signature.js";
 import { reached } from "../../index/core/steps.js";
 
-/** Address space for the index; LMDB takes memory only for what is there. */
-export const INDEX_MAP_BYTES = 16 * 1024 ** 3;
-const BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id";
+export { INDEX_MAP_BYTES, bootId, indexDirectory } from "./index-place.js";
+
+/** What is done with what an unclean end left: all of it is forgotten, or kept and trusted as far as it is checked. */
+export type OnUnclean = "wipe" | "verify";
 
 /** A cache that is owned and open, with the mark at unclean. */
 export interface OpenState {
@@ -36,6 +40,8 @@ export interface OpenState {
   /** Used slots, the least valuable first; whoever has taken them over may let go of this. */
   order: Uint32Array;
   readonly nextSequence: number;
+  /** How index commits reach the drive in this session. */
+  readonly regime: StateMark["regime"];
   readonly objectCounters: ObjectCounters;
   readonly start: Omit<StartReport, "ms">;
   /** Gives the ownership up; nothing of the cache may be open any more. */
@@ -45,6 +51,8 @@ export interface OpenState {
 export interface OpenStateOptions {
   readonly directory: string;
   readonly stateDirectory?: string;
+  /** `wipe` unless given. */
+  readonly onUnclean?: OnUnclean;
   /** Wipe whatever is there, for this reason. */
   readonly wipeReason?: string;
   readonly log: LogFunction;
@@ -102,22 +110,24 @@ export async function releaseState(state: OpenState, index = state.index): Promi
   }
 }
 
-/** Of the kernel that runs now. */
-export function bootId(): string {
-  return fs.readFileSync(BOOT_ID_FILE, "latin1").trim();
-}
-
-/** Where the index of an epoch lies: each has a directory of its own, so that a wipe never maps the old one. */
-export function indexDirectory(paths: CachePaths, epoch: number): string {
-  return path.join(paths.index, String(epoch));
-}
-
-/** Makes the empty index of a new epoch. */
-export function createIndex(paths: CachePaths, cacheId: Buffer, epoch: number): BlockIndex {
+/** Makes the empty index of a new epoch, in which numbers begin with these. @throws {CacheError} E_IO. */
+export async function createIndex(
+  paths: CachePaths,
+  { cacheId, epoch, regime }: Pick<OpenState, "cacheId" | "epoch" | "regime">,
+  next: Numbers,
+): Promise<BlockIndex> {
   const directory = indexDirectory(paths, epoch);
   fs.rmSync(directory, { recursive: true, force: true }); // of an owner who died making it
   makeInner(directory, false);
-  return BlockIndex.open({ directory, mapBytes: INDEX_MAP_BYTES, cacheId, epoch, create: true });
+  const place = { directory, mapBytes: INDEX_MAP_BYTES };
+  const index = BlockIndex.open({ ...place, cacheId, epoch, create: true, regime });
+  try {
+    if (regime === "recoverable") await index.speakFor(() => next);
+    return index;
+  } catch (error) {
+    await index.close();
+    throw error;
+  }
 }
 
 /** Removes what older epochs left; may take a while and is awaited only at close. */
@@ -177,7 +187,7 @@ function checkLedgerPlace(paths: CachePaths): void {
   );
 }
 
-type Content = Omit<OpenState, "releaseLocks">;
+export type Content = Omit<OpenState, "releaseLocks">;
 
 async function openContent(
   options: OpenStateOptions,
@@ -188,12 +198,14 @@ async function openContent(
   makeInner(paths.index, true);
   makeInner(paths.slots, true);
   const start = judge(options, ledger, found);
-  if (start.reason === undefined && start.kind === "clean") {
-    const content = await openClean(paths, ledger);
-    if (typeof content !== "string") return content;
-    return openWiped(paths, ledger, { kind: "unclean", action: "wipe", reason: content });
-  }
-  return openWiped(paths, ledger, start);
+  const regime = options.onUnclean === "verify" ? "recoverable" : "volatile";
+  let content: Content | string | undefined;
+  if (start.action === "verify") content = await openVerified(paths, ledger);
+  else if (start.reason === undefined && start.kind === "clean")
+    content = await openClean(paths, ledger, regime);
+  if (typeof content === "object") return content;
+  const why = content === undefined ? start : ({ kind: "unclean", action: "wipe", reason: content } as const);
+  return openWiped(paths, ledger, why, regime);
 }
 
 function judge(options: OpenStateOptions, ledger: Ledger, found: Found): Omit<StartReport, "ms"> {
@@ -211,12 +223,21 @@ function judge(options: OpenStateOptions, ledger: Ledger, found: Found): Omit<St
   if (options.wipeReason !== undefined)
     return wipe(state === "clean" ? "clean" : "unclean", options.wipeReason);
   if (state === "opening") return wipe("unclean", "the last owner died while it opened the cache");
-  if (state === "unclean") return wipe("unclean", "the last owner did not stop clean");
+  if (state === "unclean") {
+    const ended = "the last owner did not stop clean";
+    if (options.onUnclean !== "verify") return wipe("unclean", ended);
+    if (ledger.mark.regime === "recoverable") return { kind: "unclean", action: "verify" };
+    return wipe("unclean", `${ended}, and its index was not written to be verified`);
+  }
   return { kind: "clean", action: "none" };
 }
 
 /** The content as it was left, or in words why it does not count. */
-async function openClean(paths: CachePaths, ledger: Ledger): Promise<Content | string> {
+async function openClean(
+  paths: CachePaths,
+  ledger: Ledger,
+  regime: StateMark["regime"],
+): Promise<Content | string> {
   const { mark, epoch, cacheId } = ledger;
   const checkpoint = readCheckpoint(paths.checkpoint);
   if (typeof checkpoint === "string") return checkpoint;
@@ -228,9 +249,9 @@ async function openClean(paths: CachePaths, ledger: Ledger): Promise<Content | s
     return "the checkpoint is not the one of the last stop";
   }
   reached("open: checkpoint read");
-  await ledger.setMark({ ...mark, state: "opening" });
+  await ledger.setMark({ ...mark, state: "opening", regime });
   reached("open: marked opening");
-  const index = openIndex(paths, ledger);
+  const index = openIndex(paths, ledger, regime);
   if (typeof index === "string") return index;
   reached("open: index mapped");
   const { transactionId } = index.stats();
@@ -238,19 +259,18 @@ async function openClean(paths: CachePaths, ledger: Ledger): Promise<Content | s
     await index.close();
     return `the index is at commit ${transactionId}, the last stop was at ${mark.transactionId}`;
   }
-  await ledger.setMark({ ...mark, state: "unclean", bootId: bootId() });
+  const content = fromCheckpoint(checkpoint);
+  // Before a number is used: in the recoverable regime none is ever used twice.
+  const { nextObjectId: objectId, nextVolumeId: volumeId } = content.objectCounters;
+  const next = { sequence: content.nextSequence, objectId, volumeId };
+  if (regime === "recoverable") await index.speakFor(() => next);
+  await ledger.setMark({ ...mark, state: "unclean", regime, bootId: bootId() });
   reached("open: marked unclean");
   fs.rmSync(paths.checkpoint, { recursive: true, force: true });
   reached("open: checkpoint gone");
-  return {
-    paths,
-    ledger,
-    cacheId,
-    epoch,
-    index,
-    start: { kind: "clean", action: "none" },
-    ...fromCheckpoint(checkpoint),
-  };
+  content.table.surveying = mark.surveying === true;
+  const start = { kind: "clean", action: "none" } as const;
+  return { paths, ledger, cacheId, epoch, index, regime, start, ...content };
 }
 
 function fromCheckpoint(checkpoint: Checkpoint) {
@@ -263,11 +283,11 @@ function fromCheckpoint(checkpoint: Checkpoint) {
   };
 }
 
-function openIndex(paths: CachePaths, ledger: Ledger): BlockIndex | string {
+function openIndex(paths: CachePaths, ledger: Ledger, regime: StateMark["regime"]): BlockIndex | string {
   const { cacheId, epoch } = ledger;
   const directory = indexDirectory(paths, epoch);
   try {
-    return BlockIndex.open({ directory, mapBytes: INDEX_MAP_BYTES, cacheId, epoch, create: false });
+    return BlockIndex.open({ directory, mapBytes: INDEX_MAP_BYTES, cacheId, epoch, create: false, regime });
   } catch (error) {
     if (isCacheError(error, "E_INDEX_CORRUPT")) return error.message;
     throw error;
@@ -278,14 +298,20 @@ async function openWiped(
   paths: CachePaths,
   ledger: Ledger,
   start: Omit<StartReport, "ms">,
+  regime: StateMark["regime"],
 ): Promise<Content> {
-  const { mark, cacheId } = ledger;
+  const { mark: old, cacheId } = ledger;
   const epoch = ledger.epoch + 1;
-  await ledger.setMark({ ...mark, state: "opening", bootId: bootId() }, { epoch });
+  const { surveying: _, ...kept } = old; // there is nothing to tell slots from any more
+  const mark = { ...kept, regime, bootId: bootId() };
+  await ledger.setMark({ ...mark, state: "opening" }, { epoch });
   reached("wipe at start: epoch raised");
-  const index = createIndex(paths, cacheId, epoch);
+  const nextSequence = 1;
+  const objectCounters = { nextObjectId: 1, nextVolumeId: 1, objects: 0 };
+  const numbers = { sequence: nextSequence, objectId: 1, volumeId: 1 };
+  const index = await createIndex(paths, { cacheId, epoch, regime }, numbers);
   reached("wipe at start: index made");
-  await ledger.setMark({ ...mark, state: "unclean", bootId: bootId() });
+  await ledger.setMark({ ...mark, state: "unclean" });
   reached("wipe at start: marked unclean");
   fs.rmSync(paths.checkpoint, { recursive: true, force: true });
   const table = new SlotTable();
@@ -298,8 +324,9 @@ async function openWiped(
     index,
     table,
     order: new Uint32Array(0),
-    nextSequence: 1,
-    objectCounters: { nextObjectId: 1, nextVolumeId: 1, objects: 0 },
+    nextSequence,
+    regime,
+    objectCounters,
     start,
   };
 }

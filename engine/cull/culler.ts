@@ -74,7 +74,7 @@ export class Culler {
   #wantingRoom(share: number): boolean {
     const { free, table } = this.#parts;
     // Slots that nobody has looked at yet, or that a wipe emptied, will turn out free.
-    if (!table.isSettled) return false;
+    if (!table.isSettled) return table.surveying && this.#nothingForWaiters();
     const { headroomSlots, headroomPages } = this.#budget;
     const { waiters, headPages } = this.#waiting;
     if (this.#giveBack.isFitting && waiters === 0) return false; // headroom comes after
@@ -91,6 +91,13 @@ export class Culler {
       return free.smallestAtLeast(headPages) === undefined && !this.#canCutFor(headPages);
     }
     return false;
+  }
+
+  /** While slots are told from the index, free ones are not known; a writer need not wait for the end of that. */
+  #nothingForWaiters(): boolean {
+    const { headPages } = this.#waiting;
+    const isIdle = headPages !== undefined && this.#leaving.slots === 0;
+    return isIdle && this.#parts.free.smallestAtLeast(headPages) === undefined;
   }
 
   /** Resolves when no step is under way. */

@@ -12,6 +12,7 @@ import type { PolicyName } from "../policy-names.js";
 import { HELD, KeptSlots, PINNED } from "./kept-slots.js";
 import { type CullPolicy, type MayLeave, VICTIM_LOOKS_MAX } from "./policy.js";
 import { Ranks } from "./ranks.js";
+import type { RecentUses } from "./recent-uses.js";
 import { NO_SHARE, Shares } from "./shares.js";
 
 /** What pins may keep from culling, and what pins and open files may together. */
@@ -52,6 +53,8 @@ export class Ranking {
   readonly #kept: KeptSlots;
   readonly #budget: () => KeepBudget;
   #pinRefused = false;
+  /** Told of every use, while somebody wants to know. */
+  recentUses: RecentUses | undefined;
 
   /**
    * @param newPolicy makes an empty policy; a slot is in one of them at a time.
@@ -129,10 +132,24 @@ export class Ranking {
       this.#use(slot);
       this.#shares.charge(share, this.#table.pagesOf(slot));
     }
+    this.recentUses?.note(slot);
     this.#ranks.set(slot, rank);
     this.#policyOf(slot).insert(slot);
     if (pinned === true) this.pin(slot);
     if (held === true) this.hold(slot, rank);
+  }
+
+  /** A block of before this session was found in this slot. */
+  insertUnused(slot: number, share: number): void {
+    this.insert(slot, share);
+    this.recentUses?.forget(slot);
+  }
+
+  /** As if the block in this slot had just been stored. */
+  renew(slot: number): void {
+    if (this.isKept(slot)) return;
+    this.#policyOf(slot).remove(slot);
+    this.#insertAgain(slot);
   }
 
   /** Keeps the block in this slot from culling. @returns false if the budget of pins does not allow it. */
@@ -224,6 +241,7 @@ export class Ranking {
 
   /** The block in this slot was hit. */
   touch(slot: number): void {
+    this.recentUses?.note(slot);
     if (this.isKept(slot)) {
       this.#kept.touch(slot);
       return;

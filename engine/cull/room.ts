@@ -7,7 +7,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SlotFiles } from "../slots/slot-files.js";
-import { STATE, type SlotTable } from "../slots/slot-table.js";
+import { STATE, type SlotTable, type Tenant } from "../slots/slot-table.js";
 import type { WriteBack } from "../slots/write-back.js";
 import { SLOT_PAGES } from "../../index/core/layout.js";
 import { Budget, type RoomLimits } from "./budget.js";
@@ -69,6 +69,14 @@ export interface Owner extends PinOwner {
   /** How many have the file open. */
   readonly holds: number;
   readonly rank: CullRank;
+}
+
+/** A slot that turned out to be a block's. */
+export interface Claim {
+  readonly slot: number;
+  readonly pages: number;
+  readonly tenant: Tenant;
+  readonly share: number;
 }
 
 export class Room {
@@ -205,6 +213,15 @@ export class Room {
     table.setPages(slot, Math.min(pages, SLOT_PAGES));
     table.move(slot, STATE.unknown, STATE.free);
     free.give(slot, table.pagesOf(slot));
+  }
+
+  /** A slot whose file was found and that an entry of before this session names. */
+  claimed({ slot, pages, tenant, share }: Claim, validBytes: number): void {
+    const { table, ranking } = this.#parts;
+    table.setPages(slot, pages);
+    table.move(slot, STATE.unknown, STATE.used);
+    table.setTenant(slot, tenant, validBytes);
+    ranking.insertUnused(slot, share);
   }
 
   /** Gives out every slot that the table has as free, as at the start of a life. */

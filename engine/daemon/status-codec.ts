@@ -63,10 +63,22 @@ const SHAPE = {
   corrupt: "number",
   bypassed: {},
   start: { kind: "string", action: "string", ms: "number" },
+  trust: {
+    onUnclean: "string",
+    surveying: "boolean",
+    uncheckedBlocks: "number",
+    scrub: {
+      state: "string",
+      blocks: "number",
+      bytes: "number",
+      corrupt: "number",
+      bytesPerSecond: "number",
+    },
+  },
   ...COUNTS_SHAPE,
 } as const;
 
-type Shape = { readonly [key: string]: "string" | "number" | "list" | Shape };
+type Shape = { readonly [key: string]: "string" | "number" | "boolean" | "list" | Shape };
 
 /** Drops what a header cannot hold (undefined), keeps the rest. */
 export function encodeStatus(status: CacheStatus): Header {

@@ -82,11 +82,7 @@ function checkEntry(
     return false;
   }
   named[slot] = 1;
-  if (
-    entry.epoch !== epoch ||
-    entry.sequence >= nextSequence ||
-    slots.validBytes[slot] !== entry.validBytes
-  ) {
+  if (entry.epoch > epoch || entry.sequence >= nextSequence || slots.validBytes[slot] !== entry.validBytes) {
     findings.add("entry-corrupt", `${who} has a generation or size that its slot can't have`, slot);
   }
   return true;

@@ -3,8 +3,12 @@
  * states and of the byte sums that follow from them; who may change a state is written at each method.
  */
 import assert from "node:assert/strict";
+import { grown } from "./grown.js";
+import { Unchecked } from "./unchecked.js";
 import { VolumeBytes } from "./volume-bytes.js";
 import { NO_SLOT, PAGE_BYTES, SLOT_BYTES, SLOT_PAGES } from "../../index/core/layout.js";
+
+export { grown } from "./grown.js";
 
 /**
  * - `unknown`: a file may exist under this number, nobody looked yet;
@@ -81,6 +85,10 @@ export class SlotTable {
   #validTotal = 0;
   /** Valid bytes by volume. */
   readonly volumes: VolumeBytes;
+  /** Slots that are unknown are being told from the index, and those that are used may not be what their entries say. */
+  surveying = false;
+  /** What nobody has checked since an unclean end. */
+  readonly unchecked = new Unchecked();
 
   /** @param counted see VolumeBytes. */
   constructor(counted = Number.POSITIVE_INFINITY) {
@@ -173,6 +181,8 @@ export class SlotTable {
    * what names tenants is made anew, which costs nothing before it is written.
    */
   wipe(): void {
+    this.surveying = false;
+    this.unchecked.clear();
     const states = this.#states;
     let wiped = 0;
     for (let slot = 0; slot < this.#count; slot += 1) {
@@ -231,6 +241,7 @@ export class SlotTable {
 
   /** The tenant's bytes no longer count; the slot keeps its file. */
   clearTenant(slot: number): void {
+    this.unchecked.forget(slot);
     this.setTenant(slot, NOBODY, 0);
   }
 
@@ -298,12 +309,4 @@ export class SlotTable {
     this.#blockHigh = grown(this.#blockHigh, new Uint16Array(capacity));
     this.#capacity = capacity;
   }
-}
-
-type NumberArray = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
-
-/** Copies `from` to the start of the longer `to`. */
-export function grown<T extends NumberArray>(from: T, to: T): T {
-  to.set(from);
-  return to;
 }

@@ -62,6 +62,12 @@ export function obtain<Value>(map: Map<string, Value>, key: string, make: () => 
 
 /** What the model says of itself whatever happens: memory has room, and does not fall sick. */
 export const FIXED_STATUS = {
+  trust: {
+    onUnclean: "wipe",
+    surveying: false,
+    uncheckedBlocks: 0,
+    scrub: { state: "idle", blocks: 0, bytes: 0, corrupt: 0, bytesPerSecond: 0 },
+  },
   state: "running",
   pid: process.pid,
   version: "0.0.0",
