@@ -9,6 +9,7 @@ type Add = (program: Command) => void;
 const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   serve: async () => (await import("./commands/serve.js")).addServe,
   status: async () => (await import("./commands/status.js")).addStatus,
+  top: async () => (await import("./commands/top.js")).addTop,
   ping: async () => (await import("./commands/ping.js")).addPing,
   stop: async () => (await import("./commands/stop.js")).addStop,
   config: async () => (await import("./commands/config.js")).addConfig,
