@@ -1,0 +1,119 @@
+/**
+ * Bytes that are almost right, for everything that reads what others wrote: each is read or refused by a code, within a
+ * second, and leaves nothing in memory. Some thousands here, 1,000,000 in make torture. FUZZ_SEED repeats a run.
+ */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { inspect } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { suite } from "uvu";
+import { startTestServer } from "../daemon/with-server.js";
+import { RawClient } from "../daemon/raw-client.js";
+import { goldenFrames } from "../daemon/golden-frames.js";
+import { roundsOf } from "../support/effort.js";
+import { randomOf } from "../support/temp-cache.js";
+import { almost } from "./mutate.js";
+import { type Target, isRefusal, targets } from "./targets.js";
+
+const fuzz = suite("fuzz");
+const EFFORT = roundsOf(1);
+const CASES = EFFORT > 1 ? 100_000 * EFFORT : 12_000;
+/** Of the cases that go through a file, and of those that go through a socket. */
+const SLOW_SHARE = 20;
+const CASE_MS_MAX = 1000;
+const GROWTH_BYTES_MAX = 32 * 1024 * 1024;
+const seed = Number(process.env["FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+
+/** What once was read wrongly, and has to be read right for ever: the name of a target and the bytes. */
+const KEPT: ReadonlyArray<readonly [target: string, hex: string]> = [];
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+function usedBytes(): number {
+  collect();
+  const { heapUsed, external, arrayBuffers } = process.memoryUsage();
+  return heapUsed + external + arrayBuffers;
+}
+
+function readOne(target: Target, bytes: Buffer, what: string): void {
+  const beganMs = performance.now();
+  try {
+    target.read(bytes);
+  } catch (error) {
+    if (!isRefusal(error))
+      throw new Error(`${what}: ${bytes.toString("hex")}: ${inspect(error)}`, { cause: error });
+  }
+  const tookMs = performance.now() - beganMs;
+  assert.ok(tookMs < CASE_MS_MAX, `${what} took ${tookMs} ms: ${bytes.toString("hex")}`);
+}
+
+function inDirectory<T>(body: (directory: string) => T): T {
+  const directory = fs.mkdtempSync(path.join(tmpdir(), "tagcache-fuzz-"));
+  try {
+    return body(directory);
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+fuzz(`reads or refuses ${CASES} cases of almost right bytes`, () => {
+  console.log(`  FUZZ_SEED=${seed}`);
+  inDirectory((directory) => {
+    const all = targets(directory);
+    for (const [name, hex] of KEPT) {
+      readOne(all.find((target) => target.name === name) as Target, Buffer.from(hex, "hex"), `kept ${name}`);
+    }
+    const weights = all.map((target) => (target.slow === true ? 1 / SLOW_SHARE : 1));
+    const sum = weights.reduce((total, weight) => total + weight, 0);
+    for (const [place, target] of all.entries()) {
+      const random = randomOf(seed + place);
+      const cases = Math.ceil((CASES * (weights[place] as number)) / sum);
+      const half = Math.floor(cases / 2);
+      let before = 0;
+      for (let number = 0; number < cases; number += 1) {
+        if (number === half) before = usedBytes();
+        readOne(target, almost(random, target.samples), `${target.name}, FUZZ_SEED=${seed}, case ${number}`);
+      }
+      const growth = usedBytes() - before;
+      assert.ok(
+        growth < GROWTH_BYTES_MAX,
+        `${target.name}: memory grew by ${growth} bytes over ${cases - half} cases`,
+      );
+    }
+  });
+});
+
+fuzz("a daemon that gets almost right frames answers the others all the time", async () => {
+  const server = await startTestServer();
+  try {
+    const samples = Object.values(goldenFrames()).map((hex) => Buffer.from(hex, "hex"));
+    const random = randomOf(seed);
+    const client = await server.connect();
+    let before = 0;
+    const connections = Math.ceil(CASES / SLOW_SHARE / 16);
+    for (let number = 0; number < connections; number += 1) {
+      if (number === Math.floor(connections / 2)) before = usedBytes();
+      const raw = new RawClient(server.socketPath);
+      raw.socket.write(samples[0] as Buffer); // hello
+      for (let frame = 0; frame < 16 && !raw.closed; frame += 1) raw.socket.write(almost(random, samples));
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      raw.socket.destroy();
+      const beganMs = performance.now();
+      const answer = await client.get({ fs: "f", volume: "v", inode: "i", block: 0 });
+      const what = `connection ${number}, FUZZ_SEED=${seed}`;
+      assert.equal(answer.kind, "miss", what);
+      assert.ok(performance.now() - beganMs < 5 * CASE_MS_MAX, what);
+    }
+    const growth = usedBytes() - before;
+    assert.ok(growth < GROWTH_BYTES_MAX, `memory grew by ${growth} bytes`);
+    await client.close();
+  } finally {
+    await server.done();
+  }
+});
+
+fuzz.run();
