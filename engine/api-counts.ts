@@ -23,6 +23,8 @@ export interface VolumeStatus extends VolumeCounts {
 export interface CacheCounters {
   readonly bytesHit: number;
   readonly bytesStored: number;
+  /** Of the hits, those of clients that read slot files themselves; they are told within a second. */
+  readonly directHits: number;
   /** Slots read on the thread pool, as their bytes were not likely to be in memory; other hits are read in the event loop. */
   readonly readsAside: number;
   readonly slotWrites: number;

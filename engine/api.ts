@@ -11,6 +11,7 @@ import type { HealthStatus } from "./drive-health.js";
 import type { LeasingCache } from "./lease-api.js";
 import type { StatusCounts } from "./api-counts.js";
 import type { AdminCalls } from "./admin-api.js";
+import type { DirectSource } from "./direct-api.js";
 import type { LimitOptions, Limits } from "./limits.js";
 import type { WriteStatus } from "./cull/write-budget.js";
 import type { TraceCalls } from "./trace-api.js";
@@ -25,6 +26,7 @@ export type { Lease, LeaseOptions, LeaseResult, LeasingCache } from "./lease-api
 export type * from "./admin-api.js";
 export type * from "./api-trust.js";
 export type * from "./open-api.js";
+export type * from "./direct-api.js";
 export type { LimitOptions, Limits, ShareRule } from "./limits.js";
 export type * from "./metadata-api.js";
 export type { WriteStatus } from "./cull/write-budget.js";
@@ -323,6 +325,8 @@ export interface BlockCache extends AdminCalls, LeasingCache {
 
 /** A cache in the process that owns it. */
 export interface OwnedCache extends BlockCache, OpenFileCalls, TraceCalls {
+  /** What is offered to readers in other processes; absent unless asked for at open. */
+  readonly direct: DirectSource | undefined;
   /** The limits as they stand. */
   readonly limits: Limits;
   /**

@@ -77,6 +77,13 @@ export interface OpenCacheOptions extends LimitOptions {
   readonly log?: LogFunction;
   /** Wipe at start, for this reason, whatever the last owner left. */
   readonly wipeReason?: string;
+  /**
+   * Publishes where blocks lie, so that other processes that may read the directory can read blocks themselves (clients of
+   * a daemon do): takes a thousandth of the capacity, and some microseconds of each change. Off unless given.
+   */
+  readonly publish?: boolean;
+  /** A group that may read slot files and what is published, and so every block; nobody but the owner unless given. */
+  readonly groupId?: number;
   /** For tests: stands between the cache and its slot files. */
   readonly io?: SlotIo;
   /** For tests: a monotonic clock in milliseconds. */
@@ -105,8 +112,13 @@ export async function openCache(options: OpenCacheOptions): Promise<OwnedCache> 
       state = await openState({ ...options, log, wipeReason });
       limits = limitsFor(options, state);
     }
-    const io = options.io && { io: options.io };
-    return await LocalCache.open({ state, limits, policy, log, now, beganMs, ...io });
+    const { io, publish, groupId } = options;
+    const asked = {
+      ...(io && { io }),
+      ...(publish !== undefined && { publish }),
+      ...(groupId !== undefined && { groupId }),
+    };
+    return await LocalCache.open({ state, limits, policy, log, now, beganMs, ...asked });
   } catch (error) {
     await releaseState(state);
     throw error;

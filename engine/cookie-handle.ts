@@ -80,6 +80,7 @@ export class LocalCookie implements CookieHandle {
       // Without room for its record the file stays unknown to the index; its puts will be told so.
       parts.noteRecord(recordBytes(state));
       if (!parts.indexFull()) objects.record(state);
+      parts.note({ kind: "object", id: state.id });
       if (index.wouldReturn(state.id)) await index.settled(); // a file of this name that was culled
     }
     return handle;
@@ -122,7 +123,10 @@ export class LocalCookie implements CookieHandle {
       const size = sizeOf(sizeBytes) as bigint;
       const state = this.#state;
       if (size < state.sizeBytes) await cutContent(this.#parts, state, size);
-      else state.sizeBytes = size;
+      else {
+        state.sizeBytes = size;
+        this.#parts.note({ kind: "object", id: state.id });
+      }
       reached("truncate: cut");
       await this.#commit();
       reached("truncate: committed");
@@ -177,7 +181,7 @@ export class LocalCookie implements CookieHandle {
     }
     if (options.retire === true) {
       this.#parts.counters.retired += 1;
-      this.#state.stamp = this.#parts.takeStamp();
+      this.#state.stamp = this.#parts.takeStamp({ kind: "object", id: this.#state.id });
       this.#life.leases.invalidated();
       if (this.#state.recorded)
         this.#life.objects.removeRecord({ volumeId: this.#state.volume.id, inode: this.#state.inode });
@@ -223,13 +227,19 @@ export class LocalCookie implements CookieHandle {
     return this.#parts.admit() ?? (this.#stale ? "stale" : undefined);
   }
 
+  /** The file, for as long as the handle is held and its version stands. */
+  get current(): ObjectState | undefined {
+    const stands = this.#held && !this.#stale && this.#life === this.#parts.blocks.life;
+    return stands ? this.#state : undefined;
+  }
+
   /** Somebody acquired the file or its volume with other coherency data: this handle's version is gone. */
   get #stale(): boolean {
     return this.#revision !== this.#state.revision || this.#volume.stale;
   }
 
   #raiseStamp(): void {
-    this.#state.stamp = this.#parts.takeStamp();
+    this.#state.stamp = this.#parts.takeStamp({ kind: "object", id: this.#state.id });
     this.#life.leases.invalidated();
     if (!this.#state.recorded) return; // nothing of it is stored
     this.#life.objects.record(this.#state);

@@ -6,6 +6,7 @@ import { VolumeTally } from "./volume-tally.js";
 export class Counters {
   hits = 0;
   misses = 0;
+  directHits = 0;
   puts = 0;
   culled = 0;
   corrupt = 0;
@@ -45,6 +46,14 @@ export class Counters {
     volume.bytesHit += bytes;
   }
 
+  /** Hits of a reader in another process, told afterwards. */
+  hitDirect(volume: VolumeTally, hits: number, bytes: number): void {
+    this.hits += hits;
+    this.directHits += hits;
+    volume.hits += hits;
+    volume.bytesHit += bytes;
+  }
+
   missed(volume: VolumeTally): void {
     this.misses += 1;
     volume.misses += 1;
@@ -72,6 +81,7 @@ export class Counters {
     return {
       bytesHit: all.bytesHit,
       bytesStored: all.bytesStored,
+      directHits: this.directHits,
       readsAside: this.readsAside,
       slotWrites: this.slotWrites,
       ioErrors: { read: this.readErrors, write: this.writeErrors },

@@ -54,6 +54,8 @@ export interface HealthOptions {
   readonly log: LogFunction;
   /** Writes to the drive, syncs, and reads back; rejects if that fails. */
   readonly probe: () => Promise<void>;
+  /** Told when it becomes sick, and when it is well again. */
+  readonly onChange?: (sick: boolean) => void;
   /** PROBE_EVERY_MS unless given; for tests. */
   readonly probeEveryMs?: number;
 }
@@ -134,6 +136,7 @@ export class DriveHealth {
 
   #becomeSick(errno: string): void {
     this.#sick = true;
+    this.#options.onChange?.(true);
     this.#times += 1;
     this.#good = 0;
     this.#options.log("error", "the drive is sick: the whole cache is bypassed until it answers well again", {
@@ -172,6 +175,7 @@ export class DriveHealth {
       return;
     }
     this.#sick = false;
+    this.#options.onChange?.(false);
     this.#recent.clear();
     this.#options.log("info", "the drive is well again", { probes: this.#good });
   }

@@ -3,7 +3,8 @@ import { BLOCK_NUMBERS_MAX, SLOT_BYTES } from "../index/core/layout.js";
 import type { BypassReason, ByteRange, FileReadResult, FileWriteResult } from "./api.js";
 import type { ChangeAnswer } from "./block-changer.js";
 import type { Blocks } from "./blocks.js";
-import { BLOCK_BYTES, type Piece, addRange, bytesBeforeEnd, piecesOf } from "./file-ranges.js";
+import type { Noticed } from "./direct/lookup-format.js";
+import { BLOCK_BYTES, type Piece, addRange, bytesBeforeEnd, endOfBlock, piecesOf } from "./file-ranges.js";
 import type { Housekeeper } from "./housekeeper.js";
 import type { ObjectState } from "./object-states.js";
 
@@ -11,7 +12,7 @@ export interface ContentParts {
   readonly blocks: Blocks;
   readonly housekeeper: Housekeeper;
   /** The next number of the sequence that generations and stamps share, for an invalidation. */
-  readonly takeStamp: () => number;
+  readonly takeStamp: (noticed: Noticed) => number;
 }
 
 /** Reads what is here. Bytes of one moment: if the file is invalidated meanwhile, nothing of it is returned. */
@@ -105,7 +106,7 @@ export async function forgetRange(
   // Past the end of the file there is nothing to spare.
   const endWhole = endBytes >= state.sizeBytes ? BLOCK_NUMBERS_MAX : Number(endBytes / BLOCK_BYTES);
   if (firstWhole < endWhole) stampBlocks(parts, state, firstWhole, endWhole);
-  else parts.takeStamp();
+  else parts.takeStamp({ kind: "object", id: state.id });
   const edges = new Set<number>();
   if (firstTouched < firstWhole) edges.add(firstTouched);
   if (endWhole >= firstWhole && BigInt(endWhole) * BLOCK_BYTES < endBytes) edges.add(endWhole);
@@ -132,16 +133,10 @@ export async function cutContent(parts: ContentParts, state: ObjectState, sizeBy
 }
 
 function stampBlocks(parts: ContentParts, state: ObjectState, firstBlock: number, endBlock: number): void {
-  const stamp = parts.takeStamp();
+  const stamp = parts.takeStamp({ kind: "object", id: state.id });
   const range = { firstBlock, endBlock, stamp };
   state.stampRange(range);
   if (state.recorded) parts.housekeeper.reclaimRange(state, range);
-}
-
-/** Where a block of a file of this size ends. */
-function endOfBlock(block: number, sizeBytes: bigint): number {
-  const left = sizeBytes - BigInt(block) * BLOCK_BYTES;
-  return left >= BLOCK_BYTES ? SLOT_BYTES : Math.max(0, Number(left));
 }
 
 /** Another number after everything that takes content of the file away. */

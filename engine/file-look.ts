@@ -1,4 +1,5 @@
 /** What is cached of a file as a whole, found out in one turn. */
+import type { Noticed } from "./direct/lookup-format.js";
 import { type CacheError, isCacheError } from "../index/core/errors.js";
 import { SLOT_BYTES } from "../index/core/layout.js";
 import type { Blocks } from "./blocks.js";
@@ -21,7 +22,7 @@ export interface OpenFileParts {
   readonly counters: Counters;
   readonly limits: () => Limits;
   readonly takeSequence: () => number;
-  readonly takeStamp: () => number;
+  readonly takeStamp: (noticed: Noticed) => number;
   /** As in BlockParts. */
   readonly indexFull: () => boolean;
   readonly noteRecord: (bytes: number) => void;

@@ -43,3 +43,9 @@ export function addRange(ranges: ByteRange[], offsetBytes: bigint, lengthBytes: 
     };
   } else ranges.push({ offsetBytes, lengthBytes });
 }
+
+/** Where a block of a file of this size ends. */
+export function endOfBlock(block: number, sizeBytes: bigint): number {
+  const left = sizeBytes - BigInt(block) * BLOCK_BYTES;
+  return left >= BLOCK_BYTES ? SLOT_BYTES : Math.max(0, Number(left));
+}

@@ -15,20 +15,20 @@ export async function invalidate(parts: ContentParts, target: InvalidateTarget):
   const { fs, volume, inode, range } = target;
   if (volume === undefined) {
     const system = objects.system(checkFsName(fs));
-    system.stamp = parts.takeStamp();
+    system.stamp = parts.takeStamp({ kind: "all" });
     objects.recordSystem(system);
     parts.housekeeper.reclaimSystem(system.fs, system.stamp);
   } else if (inode === undefined) {
     const state = objects.findVolume(fs, volume);
     if (state === undefined) return unknown();
-    state.stamp = parts.takeStamp();
+    state.stamp = parts.takeStamp({ kind: "volume", id: state.id });
     if (state.recorded) objects.recordVolume(state);
     parts.housekeeper.reclaimVolume(state.id, state.stamp);
   } else {
     const state = objects.find(fs, volume, inode);
     if (state === undefined) return unknown();
     if (range === undefined) {
-      state.stamp = parts.takeStamp();
+      state.stamp = parts.takeStamp({ kind: "object", id: state.id });
       parts.housekeeper.reclaimObject(state.id, state.stamp);
     } else await forgetRange(parts, state, range);
     if (state.recorded) objects.record(state);

@@ -40,6 +40,7 @@ import type { GivenBack } from "./cull/give-back.js";
 import { checkBytesMax, checkNote, checkNoteName } from "./handle-arguments.js";
 import { invalidate } from "./invalidate.js";
 import { type LimitOptions, type Limits, checkFits, limitsOf } from "./limits.js";
+import type { DirectSource } from "./direct-api.js";
 import { Session } from "./session.js";
 import type { SessionOptions } from "./session-options.js";
 import { type Span, checkSpan } from "./span.js";
@@ -172,6 +173,7 @@ export class LocalCache implements OwnedCache {
       housekeeper: this.#session.housekeeper,
       takeSequence: this.#session.sequence.take,
       takeStamp: this.#session.sequence.takeStamp,
+      note: this.#session.sequence.note,
       indexFull: () => this.#session.gauge.full(),
       noteRecord: (bytes: number) => this.#session.gauge.noteRecord(bytes),
       ...this.#session.metadataParts,
@@ -197,6 +199,10 @@ export class LocalCache implements OwnedCache {
   async traceStatus(): Promise<TraceStatus> {
     this.#checkOpen();
     return this.#session.tracing.status();
+  }
+
+  get direct(): DirectSource | undefined {
+    return this.#session.direct;
   }
 
   get limits(): Limits {

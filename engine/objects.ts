@@ -6,9 +6,10 @@ import assert from "node:assert/strict";
 import type { BlockIndex } from "../index/block-index.js";
 import { type CacheError, isCacheError } from "../index/core/errors.js";
 import { OBJECT_IDS_MAX } from "../index/core/layout.js";
+import type { Noticed } from "./direct/lookup-format.js";
 import type { ObjectRecord, VolumeRecord } from "../index/records.js";
 import { VolumeTally } from "./volume-tally.js";
-import { type NameBytes, checkFsName, checkName, nameBuffer } from "../index/core/names.js";
+import { type NameBytes, checkFsName, checkName, nameKey, volumeNameKey } from "../index/core/names.js";
 import { FsState, ObjectState, VolumeState } from "./object-states.js";
 
 /** States kept in memory beyond those in use. */
@@ -16,7 +17,6 @@ export const IDLE_OBJECTS_MAX = 16_384;
 export const IDLE_VOLUMES_MAX = 1024;
 
 const EMPTY = Buffer.alloc(0);
-const ASCII = /^[\0-\x7f]*$/;
 
 export interface ObjectCounters {
   nextObjectId: number;
@@ -29,7 +29,7 @@ export class Objects {
   readonly #index: BlockIndex;
   readonly counters: ObjectCounters;
   readonly #onCorrupt: (error: CacheError) => void;
-  readonly #takeStamp: () => number;
+  readonly #takeStamp: (noticed: Noticed) => number;
   readonly #systems = new Map<string, FsState>();
   /** What was counted for volumes that are not loaded any more. */
   readonly #gone: VolumeTally;
@@ -52,7 +52,7 @@ export class Objects {
     index: BlockIndex,
     counters: ObjectCounters,
     onCorrupt: (error: CacheError) => void,
-    takeStamp: () => number,
+    takeStamp: (noticed: Noticed) => number,
     gone = new VolumeTally(),
   ) {
     this.#gone = gone;
@@ -108,7 +108,7 @@ export class Objects {
   }
 
   #loadVolume(fs: NameBytes, volume: NameBytes): VolumeState | undefined {
-    const key = volumeMapKey(fs, volume);
+    const key = volumeNameKey(fs, volume);
     const loaded = this.#volumes.get(key);
     if (loaded !== undefined) return loaded;
     const [fsBytes, volumeBytes] = [checkFsName(fs), checkName("volume", volume)];
@@ -129,11 +129,11 @@ export class Objects {
     this.counters.nextVolumeId = id + 1;
     const name = owned(checkName("volume", volume));
     const state = new VolumeState(id, this.system(checkFsName(fs)), name);
-    return this.#keepVolume(volumeMapKey(fs, volume), state);
+    return this.#keepVolume(volumeNameKey(fs, volume), state);
   }
 
   findIn(volume: VolumeState, inode: NameBytes): ObjectState | undefined {
-    const key = mapKey(inode);
+    const key = nameKey(inode);
     const loaded = volume.objects.get(key);
     if (loaded !== undefined) return loaded;
     const bytes = checkName("inode", inode);
@@ -154,7 +154,7 @@ export class Objects {
     const found = this.findIn(volume, inode);
     if (found !== undefined) return found;
     const id = this.#takeObjectId();
-    return this.#keep(mapKey(inode), new ObjectState(id, volume, owned(checkName("inode", inode))));
+    return this.#keep(nameKey(inode), new ObjectState(id, volume, owned(checkName("inode", inode))));
   }
 
   #takeObjectId(): number {
@@ -176,7 +176,7 @@ export class Objects {
 
   /** Gives a staged file its name, which nobody has just now, and queues its record. */
   publish(object: ObjectState): void {
-    const key = mapKey(object.inode);
+    const key = nameKey(object.inode);
     assert.ok(object.staged && !object.volume.objects.has(key));
     object.staged = false;
     object.volume.objects.set(key, object);
@@ -193,7 +193,7 @@ export class Objects {
   unname(object: ObjectState): void {
     if (object.recorded) this.removeRecord({ volumeId: object.volume.id, inode: object.inode });
     const { objects } = object.volume;
-    const key = mapKey(object.inode);
+    const key = nameKey(object.inode);
     if (objects.get(key) !== object) return;
     if (object.users === 0) this.#drop(object);
     else objects.delete(key);
@@ -218,7 +218,7 @@ export class Objects {
 
   /** The state of a file system, known before or not; it lives as long as a volume of it is loaded. */
   system(fs: Buffer): FsState {
-    const key = mapKey(fs);
+    const key = nameKey(fs);
     const loaded = this.#systems.get(key);
     if (loaded !== undefined) return loaded;
     const state = new FsState(owned(fs));
@@ -229,7 +229,7 @@ export class Objects {
       if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
       // What it forbade may be anything that is there.
       this.#onCorrupt(error);
-      state.stamp = this.#takeStamp();
+      state.stamp = this.#takeStamp({ kind: "all" });
       this.#index.putFs({ fs: state.fs, stamp: state.stamp });
     }
     return state;
@@ -238,7 +238,7 @@ export class Objects {
   /** Queues the record of a file system. */
   recordSystem(state: FsState): void {
     this.#index.putFs({ fs: state.fs, stamp: state.stamp });
-    if (state.users === 0) this.#systems.delete(mapKey(state.fs));
+    if (state.users === 0) this.#systems.delete(nameKey(state.fs));
   }
 
   recordVolume(state: VolumeState): void {
@@ -247,9 +247,14 @@ export class Objects {
     this.#index.putVolume({ id, fs, volume, coherency, stamp });
   }
 
+  /** The loaded state of a volume, if there is one. */
+  volumeById(id: number): VolumeState | undefined {
+    return this.#volumesById.get(id);
+  }
+
   /** The loaded state of a file, if there is one. */
   loadedIn(volumeId: number, inode: Buffer): ObjectState | undefined {
-    return this.#volumesById.get(volumeId)?.objects.get(mapKey(inode));
+    return this.#volumesById.get(volumeId)?.objects.get(nameKey(inode));
   }
 
   /** Removes the record of a file; named again, it counts as not seen before. */
@@ -264,7 +269,7 @@ export class Objects {
 
   /** Removes the record of a volume that has no files, unless somebody uses it. */
   removeVolumeRecord(record: VolumeRecord): void {
-    const key = volumeMapKey(record.fs, record.volume);
+    const key = volumeNameKey(record.fs, record.volume);
     const loaded = this.#volumes.get(key);
     if (loaded !== undefined && loaded.users > 0) return;
     this.#index.removeVolume(record);
@@ -337,32 +342,21 @@ export class Objects {
 
   #dropVolume(volume: VolumeState): void {
     this.#idleVolumes.delete(volume);
-    this.#volumes.delete(volumeMapKey(volume.fs, volume.volume));
+    this.#volumes.delete(volumeNameKey(volume.fs, volume.volume));
     this.#volumesById.delete(volume.id);
     volume.system.users -= 1;
-    if (volume.system.users === 0) this.#systems.delete(mapKey(volume.fs));
+    if (volume.system.users === 0) this.#systems.delete(nameKey(volume.fs));
     this.#gone.add(volume.tally);
     if (this.#lastVolume === volume) this.#lastVolume = undefined;
   }
 
   #drop(object: ObjectState): void {
     this.#idleObjects.delete(object);
-    const key = mapKey(object.inode);
+    const key = nameKey(object.inode);
     const { objects } = object.volume;
     if (objects.get(key) === object) objects.delete(key); // another may have its name by now
     this.letGoVolume(object.volume);
   }
-}
-
-/** Equal for equal bytes, be they given as text or as bytes. */
-function mapKey(name: NameBytes): string {
-  if (typeof name === "string" && ASCII.test(name)) return name;
-  return nameBuffer(name).toString("latin1");
-}
-
-/** U+0100 is in no map key, so it parts the two. */
-function volumeMapKey(fs: NameBytes, volume: NameBytes): string {
-  return `${mapKey(fs)}\u0100${mapKey(volume)}`;
 }
 
 /** A copy that nobody else changes. */

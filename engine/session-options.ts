@@ -13,4 +13,8 @@ export interface SessionOptions {
   readonly now: () => number;
   readonly beganMs: number;
   readonly io?: SlotIo;
+  /** Publishes where blocks lie, for direct readers. */
+  readonly publish?: boolean;
+  /** The group that may read slot files and what is published. */
+  readonly groupId?: number;
 }

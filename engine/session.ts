@@ -13,15 +13,18 @@ import { markClean } from "./coherency/close-state.js";
 import { type Recovery, checkersOf } from "./coherency/recovery.js";
 import { createIndex, releaseState, removeOldIndexes } from "./coherency/open-state.js";
 import { Counters } from "./counters.js";
-import { Drive } from "./cull/drive.js";
+import type { Drive } from "./cull/drive.js";
 import { SlotLinks } from "./cull/linked-slots.js";
 import { WriteBudget } from "./cull/write-budget.js";
 import { PinSet } from "./cull/pin-set.js";
 import { regroup } from "./cull/regroup.js";
 import { inTime } from "./in-time.js";
 import type { GivenBack } from "./cull/give-back.js";
-import { descriptorsMax } from "./descriptors.js";
-import { DriveHealth } from "./drive-health.js";
+import type { DirectSource } from "./direct-api.js";
+import { LocalDirectSource } from "./direct/direct-source.js";
+import type { Publisher } from "./direct/publisher.js";
+import { openDriveParts, shareFiles } from "./drive-parts.js";
+import type { DriveHealth } from "./drive-health.js";
 import { Housekeeper } from "./housekeeper.js";
 import { IndexGauge } from "./index-gauge.js";
 import { Latencies } from "./latencies.js";
@@ -34,12 +37,11 @@ import { Checksummer } from "./slots/checksums.js";
 import { HotSlots } from "./slots/hot.js";
 import { Sequence } from "./sequence.js";
 import type { SessionOptions } from "./session-options.js";
-import { probeDrive } from "./slots/probe.js";
-import { SlotFiles } from "./slots/slot-files.js";
+import type { SlotFiles } from "./slots/slot-files.js";
 import type { HandleParts } from "./volume-handle.js";
 import { Tracing } from "./trace/tracing.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
-import { WriteBack } from "./slots/write-back.js";
+import type { WriteBack } from "./slots/write-back.js";
 import { reached } from "../index/core/steps.js";
 
 /** Names of an empty index, and its mark. */
@@ -73,49 +75,54 @@ export class Session {
   readonly scrub: Scrub;
   readonly #recovery: Recovery;
   readonly sequence: Sequence;
+  readonly publisher: Publisher | undefined;
+  readonly direct: DirectSource | undefined;
+  #closing = false;
   #removing: Promise<void>;
 
   constructor(options: SessionOptions) {
-    const { state, limits, log, now, io } = options;
+    const { state, limits, log, now } = options;
     this.options = options;
     this.#limits = limits;
     this.table = state.table;
     this.latencies = new Latencies(now);
     this.tracing = new Tracing({ now, log });
     this.budget = new WriteBudget(() => this.#limits, now);
-    this.sequence = new Sequence(state.nextSequence);
-    this.#pins = new PinSet(state.ledger.pins.all());
-    this.#files = new SlotFiles({
-      root: state.paths.slots,
-      descriptorsMax: descriptorsMax(),
+    const onDrive = openDriveParts(options, {
+      limits: () => this.#limits,
+      index: () => this.blocks.life.index,
+      epoch: () => this.blocks.life.epoch,
       onTrouble: this.#onTrouble,
-      ...(io && { io }),
     });
-    if (this.table.countOf(STATE.unknown) > 0) this.#files.noteEarlierNames(this.table.numbers);
-    this.health = new DriveHealth({ now, log, probe: () => probeDrive(state.paths.probe, io) });
-    this.#writeBack = new WriteBack({ files: this.#files, now, onError: this.#onLost });
-    this.drive = Drive.under(state.paths.directory, { thresholds: () => this.#limits, now });
+    this.#files = onDrive.files;
+    this.#writeBack = onDrive.writeBack;
+    this.drive = onDrive.drive;
+    this.health = onDrive.health;
+    this.publisher = onDrive.publisher;
+    this.sequence = new Sequence(state.nextSequence, (noticed) => this.publisher?.note(noticed));
+    this.#pins = new PinSet(state.ledger.pins.all());
     this.gauge = this.#newGauge();
     const checksummer = new Checksummer(state.cacheId);
+    const hot = new HotSlots({ now });
+    const common = {
+      counters: this.counters,
+      takeSequence: this.sequence.take,
+      indexFull: () => this.gauge.full(),
+      noteRecord: (bytes: number) => this.gauge.noteRecord(bytes),
+    };
     this.blocks = new Blocks(
       {
+        ...onDrive,
+        ...common,
         table: this.table,
-        files: this.#files,
-        writeBack: this.#writeBack,
-        drive: this.drive,
-        health: this.health,
-        counters: this.counters,
         latencies: this.latencies,
         tracing: this.tracing,
         pins: this.#pins,
         budget: this.budget,
-        hot: new HotSlots({ now }),
+        hot,
         checksummer,
         log,
         now,
-        takeSequence: this.sequence.take,
-        indexFull: () => this.gauge.full(),
-        noteRecord: (bytes) => this.gauge.noteRecord(bytes),
         claim: (named, volume) => this.#recovery.claim(named, volume),
       },
       this.#newLife(state.index, this.#newObjects(state.index, state.objectCounters), state.epoch),
@@ -127,15 +134,13 @@ export class Session {
       counters: this.counters,
       indexPressed: () => this.gauge.pressed(),
     });
+    this.direct = this.publisher && new LocalDirectSource(this.publisher, this, hot);
     this.admin = this.#adminParts();
     this.pinKeeper = new PinKeeper(this.admin);
     this.openFiles = new OpenFiles({
       ...this.admin,
-      counters: this.counters,
-      takeSequence: this.sequence.take,
+      ...common,
       takeStamp: this.sequence.takeStamp,
-      indexFull: () => this.gauge.full(),
-      noteRecord: (bytes) => this.gauge.noteRecord(bytes),
     });
     const own = { table: this.table, files: this.#files, blocks: this.blocks, counters: this.counters };
     const refitPins = () => this.pinKeeper.refit();
@@ -163,17 +168,11 @@ export class Session {
     return new IndexGauge({
       index: () => this.blocks.life.index,
       bytesMax: () => this.#limits.indexBytesMax,
-      otherBytes: () => state.ledger.fileBytes(),
+      otherBytes: () => state.ledger.fileBytes() + (this.publisher?.fileBytes ?? 0),
       now,
       onTrouble: this.#onTrouble,
     });
   }
-
-  readonly #onLost = (slot: number, error: CacheError): void => {
-    this.health.noteError(slot, error);
-    const fields = { slot, error: String(error) };
-    this.options.log("error", "the drive failed to keep a slot; this session will not end clean", fields);
-  };
 
   readonly #onTrouble = (message: string, error: unknown): void => {
     this.options.log("warn", message, { error: messageOf(error) });
@@ -188,6 +187,7 @@ export class Session {
     const shared = this.#limits.shares.length + limits.shares.length > 0;
     this.#limits = limits;
     if (shared) this.#regroup();
+    this.publisher?.resize();
     this.drive.changed();
     this.blocks.life.room.changed();
   }
@@ -199,7 +199,6 @@ export class Session {
     return given;
   }
 
-  /** Blocks count in the shares that the limits name. */
   #regroup(): void {
     const { index, ranking } = this.blocks.life;
     if (ranking.shares.count === 1 && this.#limits.shares.length === 0) return;
@@ -222,6 +221,8 @@ export class Session {
     this.#countVolumes();
     this.housekeeper.takeUp();
     this.drive.watch(() => this.blocks.life.room.driveChanged());
+    this.publisher?.restart();
+    shareFiles(this.options, () => this.#closing);
   }
 
   /** In slices, so that neither start nor requests wait for it. */
@@ -244,7 +245,7 @@ export class Session {
     const { state, log } = this.options;
     const old = this.blocks.life;
     const epoch = state.ledger.epoch + 1;
-    this.sequence.takeStamp();
+    this.sequence.takeStamp({ kind: "all" });
     try {
       if (!(await this.#quiesce())) throw new CacheError("E_IO", "the drive does not answer");
       reached("wipe: quiet");
@@ -252,6 +253,7 @@ export class Session {
       const index = await createIndex(state.paths, { ...state, epoch }, this.#numbers(NO_NAMES));
       reached("wipe: index made");
       try {
+        this.publisher?.withdraw();
         await state.ledger.setMark({ ...state.ledger.mark, ...WIPED, regime: state.regime }, { epoch });
       } catch (error) {
         await index.close();
@@ -263,6 +265,7 @@ export class Session {
       old.room.resume();
       throw new CacheError("E_IO", `Cannot wipe: ${messageOf(error)}`, { cause: error });
     } finally {
+      this.publisher?.restart();
       this.housekeeper.resume();
       this.health.resume();
       this.housekeeper.takeUp(); // what was given up half-way
@@ -293,9 +296,11 @@ export class Session {
   async close(): Promise<void> {
     const { log } = this.options;
     let quiet = false;
+    this.#closing = true;
     this.drive.stop();
     this.openFiles.staged.abandonAll();
     try {
+      await this.publisher?.close();
       quiet = await this.#quiesce();
       if (!quiet) throw new CacheError("E_IO", "Cannot stop clean: the drive does not answer");
       reached("close: quiet");
@@ -315,7 +320,7 @@ export class Session {
   }
 
   /** Ends what is under way. @returns whether it ended in time. */
-  async #quiesce(): Promise<boolean> {
+  #quiesce(): Promise<boolean> {
     const ended = Promise.all([
       this.housekeeper.stop(),
       this.admin.walks.stop(),
@@ -346,6 +351,7 @@ export class Session {
       housekeeper: () => this.housekeeper,
       onTrouble: this.#onTrouble,
     };
+    if (this.publisher !== undefined) index.follow(this.publisher);
     return newLife(parts, { index, objects, epoch });
   }
 

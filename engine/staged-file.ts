@@ -157,7 +157,7 @@ class Staged implements StagedFile {
       this.#ending = Promise.resolve(); // it went with the wipe
       return;
     }
-    this.#object.stamp = this.#parts.takeStamp();
+    this.#object.stamp = this.#parts.takeStamp({ kind: "object", id: this.#object.id });
     this.#dropBlocks();
     this.#ending = this.#end();
   }
@@ -208,7 +208,7 @@ class Staged implements StagedFile {
     const old = objects.findIn(object.volume, object.inode);
     if (old !== undefined) {
       old.revision += 1; // handles on it are of another version
-      old.stamp = takeStamp();
+      old.stamp = takeStamp({ kind: "object", id: old.id });
       leases.invalidated();
       objects.unname(old);
       housekeeper.reclaimObject(old.id, old.stamp);

@@ -13,6 +13,7 @@ import type { Blocks, Life } from "./blocks.js";
 import type { Counters } from "./counters.js";
 import { LocalCookie } from "./cookie-handle.js";
 import { coherencyOf, outcomeOf } from "./handle-arguments.js";
+import type { Noticed } from "./direct/lookup-format.js";
 import type { Housekeeper } from "./housekeeper.js";
 import type { VolumeState } from "./object-states.js";
 
@@ -21,7 +22,9 @@ export interface HandleParts {
   readonly housekeeper: Housekeeper;
   readonly counters: Counters;
   readonly takeSequence: () => number;
-  readonly takeStamp: () => number;
+  readonly takeStamp: (noticed: Noticed) => number;
+  /** Direct readers are told that what they know of these names holds no more. */
+  readonly note: (noticed: Noticed) => void;
   /** As in BlockParts. */
   readonly indexFull: () => boolean;
   readonly noteRecord: (bytes: number) => void;
@@ -72,7 +75,10 @@ export class LocalVolume implements VolumeHandle {
     if (outcome === "found") return handle;
     state.coherency = coherency ?? state.coherency;
     if (outcome === "invalidated") handle.#raiseStamp();
-    else if (!parts.indexFull()) objects.recordVolume(state);
+    else {
+      if (!parts.indexFull()) objects.recordVolume(state);
+      parts.note({ kind: "volume", id: state.id });
+    }
     if (outcome === "invalidated" || index.recoverable) await index.settled();
     return handle;
   }
@@ -143,7 +149,7 @@ export class LocalVolume implements VolumeHandle {
   }
 
   #raiseStamp(): void {
-    this.#state.stamp = this.#parts.takeStamp();
+    this.#state.stamp = this.#parts.takeStamp({ kind: "volume", id: this.#state.id });
     this.#life.leases.invalidated();
     if (!this.#state.recorded) return; // nothing of it is stored
     this.#life.objects.recordVolume(this.#state);

@@ -12,9 +12,10 @@ import { groupFirstBlock, readGroupEntry, readGroupSlot } from "./block-group.js
 import type { Changes, DamagedKey, NameChange } from "./changes.js";
 import type { Entry } from "./entry.js";
 import { Environment } from "./environment.js";
-import type { Regime, Store } from "./environment.js";
+import type { Store } from "./environment.js";
 import type { GroupCommit } from "./group-commit.js";
-import { IndexCommits } from "./index-commits.js";
+import { type EntryFollower, IndexCommits } from "./index-commits.js";
+import type { BlockIndexOptions } from "./index-options.js";
 import {
   BLOCK_KEY_BYTES,
   decodeVolumeKey,
@@ -40,24 +41,6 @@ import { hasBlocks, walkBlocks, walkNames } from "./scan.js";
 import { type InodePart, walkObjects } from "./scan-objects.js";
 import type { IndexedBlock, Layers, OnDamaged } from "./scan.js";
 import { SealedStore } from "./sealed-store.js";
-
-export interface BlockIndexOptions {
-  readonly directory: string;
-  /** Address space set aside for the map; LMDB grows it by itself when it does not suffice. */
-  readonly mapBytes: number;
-  /** 16 bytes. */
-  readonly cacheId: Buffer;
-  readonly epoch: number;
-  /** Makes the index if there is none. */
-  readonly create: boolean;
-  /** How commits reach the drive; `volatile` unless given. */
-  readonly regime?: Exclude<Regime, "durable">;
-  readonly commitDelayMs?: number;
-  /** After how long a commit in flight fails those who wait for it. */
-  readonly commitMsMax?: number;
-  /** Puts something between the index and its environment: tests make commits fail with it. */
-  readonly wrapStore?: (store: Store<IndexTable>) => Store<IndexTable>;
-}
 
 export interface IndexStats {
   /** Sizes of data.mdb and lock.mdb. */
@@ -87,6 +70,7 @@ export class BlockIndex {
   readonly #layers: Layers;
   #closing: Promise<void> | undefined;
   #onDamaged: OnDamaged = () => undefined;
+  #follower: EntryFollower | undefined;
 
   private constructor(store: Store<IndexTable>, options: BlockIndexOptions) {
     this.#store = store;
@@ -164,6 +148,12 @@ export class BlockIndex {
   moveTo(epoch: number): void {
     this.#checkOpen();
     writeIdentity(this.#store, { formatVersion: FORMAT_VERSION, cacheId: this.#options.cacheId, epoch });
+  }
+
+  /** Has somebody told of every change of an entry. */
+  follow(follower: EntryFollower): void {
+    this.#follower = follower;
+    this.#writer.follow((blocks) => follower.committed(blocks));
   }
 
   /** How many changes wait for their commit, those in flight included. */
@@ -281,14 +271,18 @@ export class BlockIndex {
 
   putEntry(objectId: number, block: number, entry: Entry): void {
     this.#checkOpen();
-    this.#commits.pending.setEntry(objectId, block, entry);
-    this.#commits.changed();
+    this.#changeEntry(objectId, block, entry);
   }
 
   removeEntry(objectId: number, block: number): void {
     this.#checkOpen();
     this.#writer.undone?.removeEntry(objectId, block);
-    this.#commits.pending.setEntry(objectId, block, null);
+    this.#changeEntry(objectId, block, null);
+  }
+
+  #changeEntry(objectId: number, block: number, entry: Entry | null): void {
+    this.#follower?.queued(objectId, block);
+    this.#commits.pending.setEntry(objectId, block, entry);
     this.#commits.changed();
   }
 
@@ -321,6 +315,13 @@ export class BlockIndex {
    */
   async settled(): Promise<void> {
     await (this.recoverable ? this.sync() : this.committed());
+  }
+
+  /** Whether a change of this block waits for its commit. @param later only what comes after the commit under way. */
+  isChanging(objectId: number, block: number, later = false): boolean {
+    const { pending, inFlight } = this.#commits;
+    if (pending.entry(objectId, block) !== undefined) return true;
+    return !later && inFlight?.entry(objectId, block) !== undefined;
   }
 
   /** Whether a cut could bring back other content under this name: what is stored there counts once it is settled(). */

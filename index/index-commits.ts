@@ -3,6 +3,7 @@ import { Arena } from "./arena.js";
 import { batchOf } from "./batch.js";
 import type { IndexTable } from "./batch.js";
 import type { Changes } from "./changes.js";
+import type { Entry } from "./entry.js";
 import type { Store } from "./environment.js";
 import { Flusher } from "./flusher.js";
 import { COMMIT_DELAY_MS, GroupCommit } from "./group-commit.js";
@@ -13,6 +14,17 @@ import { reached } from "./core/steps.js";
 
 /** ENOSPC, EDQUOT, and LMDB's MDB_MAP_FULL. */
 const HARMLESS_CODES: ReadonlySet<unknown> = new Set([28, 122, -30_792, "ENOSPC", "EDQUOT"]);
+
+/** By object id, then block; null was removed. */
+export type CommittedBlocks = ReadonlyMap<number, ReadonlyMap<number, Entry | null>>;
+
+/** Sees every change of an entry. */
+export interface EntryFollower {
+  /** A change is about to be queued: from now on calls here see it. */
+  queued(objectId: number, block: number): void;
+  /** A commit is done, and nobody was told yet. A CacheError from here fails it: its changes go again. */
+  committed(blocks: CommittedBlocks): void;
+}
 
 export interface IndexCommitsOptions {
   readonly regime: "volatile" | "recoverable";
@@ -31,6 +43,8 @@ export class IndexCommits {
   #watch: ((commit: Promise<void>) => void) | undefined;
   #lost = false;
   #onLost: (error: unknown) => void = () => undefined;
+
+  #follow: ((blocks: CommittedBlocks) => void) | undefined;
   #numbers: { readonly reserve: NumberReserve; readonly next: () => Numbers } | undefined;
 
   constructor(store: Store<IndexTable>, options: IndexCommitsOptions) {
@@ -48,6 +62,11 @@ export class IndexCommits {
   /** Committed entries. */
   get entryCount(): number {
     return this.#entryCount;
+  }
+
+  /** `follow` is called after each commit, see EntryFollower. */
+  follow(follow: (blocks: CommittedBlocks) => void): void {
+    this.#follow = follow;
   }
 
   watch(watch: (commit: Promise<void>) => void): void {
@@ -106,6 +125,7 @@ export class IndexCommits {
     due?.done();
     this.undone?.commitEnds();
     this.#entryCount = entryCount;
+    this.#follow?.(changes.blocks);
     // Removals are kept in mind until they are flushed; whoever waits for that is told if it fails.
     if (this.undone?.isWaiting === true) void this.#flusher.flush().catch(() => undefined);
   }

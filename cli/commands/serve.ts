@@ -13,6 +13,7 @@ import { type Layer, limitOptionsFrom, overlay, settingsFrom } from "../config/l
 import { LiveConfig } from "../config/live.js";
 import { checkSocket } from "../config/offline.js";
 import { type Given, loadFile } from "../config/sources.js";
+import { groupIdOf } from "../groups.js";
 import { example } from "../example.js";
 import { EXIT } from "../exit-codes.js";
 import type { CliLogger, LogFormat, LogLevel } from "../log.js";
@@ -23,6 +24,8 @@ import { listenForReload, listenForStop } from "../signals.js";
 import { warnOfFewThreads } from "../threads.js";
 import { version } from "../version.js";
 
+/** Keeps what is made from everybody but owner and group, and the group from changing it. */
+const GROUP_UMASK = 0o027;
 /** How long requests under way may take at a stop. */
 const DRAIN_MS = 5000;
 
@@ -31,6 +34,7 @@ interface Start {
   readonly given: Given;
   readonly file: Layer | undefined;
   readonly socketPath: string;
+  readonly groupId: number | undefined;
   readonly log: CliLogger;
   readonly stop: StopRequests;
   readonly reloads: ReloadRequests;
@@ -77,16 +81,21 @@ async function serve(command: Command): Promise<number> {
   early.log = log;
   guard(log);
   warnOfFewThreads(log);
+  const groupId = text("group") === "" ? undefined : await groupIdOf(text("group"));
+  // What is made in the directory is for the group too.
+  if (groupId !== undefined) process.umask(GROUP_UMASK);
   const cache = await openCache({
     directory,
     onUnclean: text("on-unclean") as OnUnclean, // and neither does its
     policy: text("policy") as PolicyName, // its grammar takes no other words
+    publish: true,
+    ...(groupId !== undefined && { groupId }),
     log: (level, message, fields) => log[level](message, fields),
     ...(stateDirectory !== undefined && { stateDirectory }),
     ...limits,
   });
   try {
-    await serveUntilStopped(cache, { given, file, socketPath, log, stop, reloads, metrics });
+    await serveUntilStopped(cache, { given, file, socketPath, groupId, log, stop, reloads, metrics });
   } finally {
     await cache.close();
   }
@@ -96,7 +105,7 @@ async function serve(command: Command): Promise<number> {
 }
 
 async function serveUntilStopped(cache: OwnedCache, start: Start): Promise<void> {
-  const { given, file, socketPath, log, stop, metrics } = start;
+  const { given, file, socketPath, groupId, log, stop, metrics } = start;
   if (stop.isRequested()) return;
   const config = new LiveConfig({ cache, log, given, file });
   const server = await startServer({
@@ -107,6 +116,8 @@ async function serveUntilStopped(cache: OwnedCache, start: Start): Promise<void>
     version: version(),
     config,
     trace: cache,
+    ...(cache.direct !== undefined && { direct: cache.direct }),
+    ...(groupId !== undefined && { groupId }),
   });
   try {
     const listener = metrics && (await listenForMetrics({ cache, server, address: metrics, log }));

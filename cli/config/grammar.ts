@@ -36,6 +36,14 @@ export const path: Grammar = {
   readFromFile: (text) => (isAbsolute(text) ? value(text) : malformed("an absolute path")),
 };
 
+/** A name; nothing means none. */
+export const text: Grammar = {
+  wanted: "a name",
+  kinds: ["string"],
+  read: (given) =>
+    /^[^\s:,]*$/.test(given) ? value(given) : malformed("a name without spaces, colons and commas"),
+};
+
 export const socketPath: Grammar = {
   ...path,
   read: (text) => (text === "" ? malformed("a path") : wantedOf(() => (checkSocketPath(text), text))),

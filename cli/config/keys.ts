@@ -2,7 +2,18 @@
 import { DEFAULT_POLICY, POLICY_NAMES } from "../../engine/policy-names.js";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.js";
 import type { Grammar, Reading } from "./grammar.js";
-import { budget, choice, count, metricsAddress, path, percent, shares, size, socketPath } from "./grammar.js";
+import {
+  budget,
+  choice,
+  count,
+  metricsAddress,
+  path,
+  percent,
+  shares,
+  size,
+  socketPath,
+  text,
+} from "./grammar.js";
 
 export interface ConfigKey {
   readonly grammar: Grammar;
@@ -91,6 +102,13 @@ const TABLE = {
     placeholder: "<name>",
     description: `which block goes next: ${POLICY_NAMES.join(", ")}`,
     defaultText: DEFAULT_POLICY,
+    live: false,
+  },
+  group: {
+    grammar: text,
+    placeholder: "<name>",
+    description: "a group that may use the socket and read slot files, and so every block in the cache",
+    defaultText: "",
     live: false,
   },
   metrics: {

@@ -13,6 +13,8 @@ export interface CachePaths {
   readonly index: string;
   readonly slots: string;
   readonly checkpoint: string;
+  /** Published for direct readers. */
+  readonly lookup: string;
   readonly probe: string;
   readonly state: string;
   /** The same if it does not lie inside the directory. */
@@ -50,6 +52,7 @@ export function cachePaths(directory: string, stateDirectory?: string): CachePat
     index: path.join(root, "index"),
     slots: path.join(root, "slots"),
     checkpoint: path.join(root, "checkpoint"),
+    lookup: path.join(root, "lookup"),
     probe: path.join(root, "probe"),
     state,
     elsewhere: state === path.join(root, "ledger") ? undefined : state,

@@ -19,6 +19,8 @@ import { slotNumbersFound } from "../slots/slot-paths.js";
 import { SlotTable } from "../slots/slot-table.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import { type CachePaths, cachePaths, checkSignature, makeInner, prepareDirectory } from "./directory.js";
+import { retireLookup } from "../direct/lookup-file.js";
+import { setGroup } from "./group-access.js";
 import { openVerified } from "./open-verified.js";
 import { OwnerLock } from "./owner-lock.js";
 import { type Signature, writeSignature } from "./signature.js";
@@ -44,6 +46,8 @@ export interface OpenState {
   readonly regime: StateMark["regime"];
   readonly objectCounters: ObjectCounters;
   readonly start: Omit<StartReport, "ms">;
+  /** Slot files may be there that the group may not read yet. */
+  readonly filesToShare: boolean;
   /** Gives the ownership up; nothing of the cache may be open any more. */
   readonly releaseLocks: () => void;
 }
@@ -55,6 +59,8 @@ export interface OpenStateOptions {
   readonly onUnclean?: OnUnclean;
   /** Wipe whatever is there, for this reason. */
   readonly wipeReason?: string;
+  /** The group that may read slot files and what is published; nobody but the owner unless given. */
+  readonly groupId?: number;
   readonly log: LogFunction;
 }
 
@@ -187,25 +193,27 @@ function checkLedgerPlace(paths: CachePaths): void {
   );
 }
 
-export type Content = Omit<OpenState, "releaseLocks">;
+export type Content = Omit<OpenState, "releaseLocks" | "filesToShare">;
 
 async function openContent(
   options: OpenStateOptions,
   paths: CachePaths,
   ledger: Ledger,
   found: Found,
-): Promise<Content> {
+): Promise<Omit<OpenState, "releaseLocks">> {
   makeInner(paths.index, true);
   makeInner(paths.slots, true);
+  retireLookup(paths.lookup);
+  const filesToShare = setGroup(paths, options.groupId);
   const start = judge(options, ledger, found);
   const regime = options.onUnclean === "verify" ? "recoverable" : "volatile";
   let content: Content | string | undefined;
   if (start.action === "verify") content = await openVerified(paths, ledger);
   else if (start.reason === undefined && start.kind === "clean")
     content = await openClean(paths, ledger, regime);
-  if (typeof content === "object") return content;
+  if (typeof content === "object") return { ...content, filesToShare };
   const why = content === undefined ? start : ({ kind: "unclean", action: "wipe", reason: content } as const);
-  return openWiped(paths, ledger, why, regime);
+  return { ...(await openWiped(paths, ledger, why, regime)), filesToShare };
 }
 
 function judge(options: OpenStateOptions, ledger: Ledger, found: Found): Omit<StartReport, "ms"> {

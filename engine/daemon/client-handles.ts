@@ -22,6 +22,10 @@ import {
 import { bypassOf, failureOf, reasonOf } from "./client-call.js";
 import type { CallOptions } from "./client-call.js";
 import type { Link } from "./client-link.js";
+import type { DirectClient } from "./client-direct.js";
+import { readResolution } from "./direct-codec.js";
+import type { Known } from "../direct/known-names.js";
+import { bytesBeforeEnd, endOfBlock, piecesOf } from "../file-ranges.js";
 import { RemoteMetadata } from "./client-metadata.js";
 import type { Fields } from "./fields.js";
 import type { Header } from "./headers.js";
@@ -36,11 +40,19 @@ class RemoteHandle {
   readonly outcome: AcquireOutcome;
   over = false;
 
-  constructor(link: Link, reply: Fields) {
+  readonly direct: DirectClient | undefined;
+
+  constructor(link: Link, reply: Fields, direct: DirectClient | undefined) {
     this.link = link;
+    this.direct = direct;
     this.generation = link.generation;
     this.id = reply.uint("handle", Number.MAX_SAFE_INTEGER);
     this.outcome = outcomeOf(reply);
+  }
+
+  /** It belongs to a connection that has ended. */
+  get dead(): boolean {
+    return this.generation !== this.link.generation || !this.link.connected;
   }
 
   checkOpen(): void {
@@ -73,7 +85,8 @@ class RemoteHandle {
 export class RemoteVolume extends RemoteHandle implements VolumeHandle {
   async acquireCookie(inode: NameBytes, options?: AcquireCookieOptions): Promise<CookieHandle> {
     this.checkOpen();
-    const header = { op: "acquireCookie", inode: checkName("inode", inode), ...cookieHeader(options) };
+    const names = { op: "acquireCookie", inode: checkName("inode", inode) };
+    const header = { ...names, ...cookieHeader(options), ...resolveFlag(this.direct) };
     const reply = await this.must("acquire a cookie", header);
     return new RemoteCookie(this, reply);
   }
@@ -96,11 +109,14 @@ class RemoteCookie extends RemoteHandle implements CookieHandle {
   readonly metadata: RemoteMetadata;
   readonly #volume: RemoteVolume;
   #sizeBytes: bigint;
+  /** For reads without the daemon; it says nothing any more once the file, its size or its version may be another. */
+  #known: { readonly file: Known; readonly sizeBytes: bigint } | undefined;
 
   constructor(volume: RemoteVolume, reply: Fields) {
-    super(volume.link, reply);
+    super(volume.link, reply, volume.direct);
     this.#volume = volume;
     this.#sizeBytes = reply.uint63("size");
+    this.#learn(reply);
     this.metadata = new RemoteMetadata(this);
   }
 
@@ -116,10 +132,12 @@ class RemoteCookie extends RemoteHandle implements CookieHandle {
   async read(offsetBytes: bigint, lengthBytes: number): Promise<FileReadResult> {
     this.checkOpen();
     checkRead(offsetBytes, lengthBytes);
+    const read = await this.#readDirect(offsetBytes, lengthBytes);
+    if (read !== undefined) return { bytes: read, missing: [] };
     let bytes: Buffer | undefined;
     let parts: Part[] = [];
     const answer = await this.link.call({
-      ...this.options({ op: "read", offset: offsetBytes, length: lengthBytes }),
+      ...this.options({ op: "read", offset: offsetBytes, length: lengthBytes, ...resolveFlag(this.direct) }),
       replyBytesMax: lengthBytes,
       accept: (fields, payloadBytes) => {
         parts = readParts(fields, { offsetBytes, lengthBytes, payloadBytes });
@@ -129,6 +147,7 @@ class RemoteCookie extends RemoteHandle implements CookieHandle {
     });
     if (answer.kind !== "reply") return this.#nothing(offsetBytes, lengthBytes, bypassOf(answer));
     this.#sizeBytes = answer.fields.uint63("size");
+    this.#learn(answer.fields);
     const result = { bytes: bytes ?? Buffer.alloc(0), missing: answer.fields.ranges("missing") };
     if (result.missing.length > 0) spreadParts(result.bytes, parts);
     return answer.fields.has("bypass") ? { ...result, bypass: reasonOf(answer.fields, "bypass") } : result;
@@ -162,6 +181,47 @@ class RemoteCookie extends RemoteHandle implements CookieHandle {
     });
   }
 
+  /** All of the range, if it can be read here; bytes of one moment, since any notice about the file in between ends it. */
+  async #readDirect(offsetBytes: bigint, lengthBytes: number): Promise<Buffer | undefined> {
+    const { direct } = this;
+    const known = this.#known;
+    if (direct === undefined || known === undefined || !known.file.valid || this.dead) return undefined;
+    const length = bytesBeforeEnd(offsetBytes, lengthBytes, known.sizeBytes);
+    if (length === 0) return undefined;
+    const bytes = Buffer.allocUnsafe(length);
+    const reads: Array<Buffer | Promise<Buffer | undefined>> = [];
+    for (const { block, within, at, lengthBytes: pieceBytes } of piecesOf(offsetBytes, length)) {
+      const endBytes = endOfBlock(block, known.sizeBytes);
+      const into = bytes.subarray(at, at + pieceBytes);
+      const read = direct.read(known.file, block, {
+        offsetBytes: within,
+        lengthBytes: pieceBytes,
+        endBytes,
+        into,
+      });
+      if (read === undefined) break;
+      reads.push(read);
+    }
+    let doneBytes = 0;
+    for (const read of reads) doneBytes += (await read)?.length ?? 0;
+    if (doneBytes < length || !known.file.valid) return undefined;
+    this.#sizeBytes = known.sizeBytes;
+    return bytes;
+  }
+
+  #learn(fields: Fields): void {
+    if (this.direct === undefined) return;
+    const file = this.direct.learn(readResolution(fields));
+    if (file === undefined) return;
+    this.#forget();
+    this.#known = { file, sizeBytes: this.#sizeBytes };
+  }
+
+  #forget(): void {
+    if (this.#known !== undefined) this.direct?.forget(this.#known.file);
+    this.#known = undefined;
+  }
+
   async #store(call: CallOptions): Promise<FileWriteResult> {
     const answer = await this.link.call(call);
     if (answer.kind !== "reply") return { stored: [], bypass: bypassOf(answer) };
@@ -178,6 +238,7 @@ class RemoteCookie extends RemoteHandle implements CookieHandle {
 
   async relinquish(options?: { readonly coherency?: Uint8Array; readonly retire?: boolean }): Promise<void> {
     const flag = options?.retire === true ? { retire: true } : {};
+    this.#forget();
     await this.giveUp("relinquishCookie", { ...coherencyHeader(options?.coherency), ...flag });
   }
 
@@ -223,4 +284,9 @@ function outcomeOf(reply: Fields): AcquireOutcome {
   const outcome = reply.text("outcome");
   if (outcome === "found" || outcome === "created" || outcome === "invalidated") return outcome;
   throw new CacheError("E_FRAME", `Cannot use a reply: its outcome is ${JSON.stringify(outcome)}`);
+}
+
+/** Asks for what the file's names mean, as long as there is something to read by it. */
+function resolveFlag(direct: DirectClient | undefined): Header {
+  return direct?.wanted === true ? { resolve: true } : {};
 }

@@ -49,6 +49,8 @@ export class Link {
   #channel: Channel;
   #hello: Hello;
   #generation = 0;
+  /** Told when a connection begins or ends. */
+  onChange: () => void = () => undefined;
   #closing: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
   /** Not answered yet, in the order of the calls. */
@@ -75,6 +77,11 @@ export class Link {
   /** Counts connections; handles live as long as theirs. */
   get generation(): number {
     return this.#generation;
+  }
+
+  /** There is a connection, be it that nothing comes from it. */
+  get connected(): boolean {
+    return this.#state === "up" || this.#state === "suspect";
   }
 
   get closed(): boolean {
@@ -120,6 +127,7 @@ export class Link {
       clearTimeout(timer);
     }
     this.#state = "closed";
+    this.onChange();
     clearTimeout(this.#stateTimer);
     clearTimeout(this.#deadlineTimer);
     this.#channel.destroy();
@@ -152,6 +160,7 @@ export class Link {
         if (channel === this.#channel && this.#state !== "closed") this.#lose("unavailable");
       },
     };
+    this.onChange();
   }
 
   #onReply(): void {
@@ -230,6 +239,7 @@ export class Link {
   #lose(kind: "timeout" | "unavailable"): void {
     const { socketPath } = this.#options;
     this.#state = "down";
+    this.onChange();
     this.#channel.events = { onReply: () => undefined, onClosed: () => undefined };
     this.#channel.destroy();
     this.#settleAll(kind);

@@ -1,6 +1,6 @@
 /** A cache behind a Unix socket: the same interface as the library. Protocol: engine/PROTOCOL.md. */
 import { CacheError } from "../../index/core/errors.js";
-import { checkBlock, checkFsName, checkName } from "../../index/core/names.js";
+import { checkBlock, checkFsName, checkName, nameBuffer } from "../../index/core/names.js";
 import type {
   AcquireVolumeOptions,
   BlockCache,
@@ -23,6 +23,9 @@ import {
   checkSpan,
   checkUsedBytesMax,
 } from "./arguments.js";
+import { DirectClient } from "./client-direct.js";
+import { readResolution } from "./direct-codec.js";
+import type { Span } from "../span.js";
 import { AdminClient } from "./client-admin.js";
 import { bypassOf, closedError, failureOf, reasonOf } from "./client-call.js";
 import type { CallOptions } from "./client-call.js";
@@ -55,6 +58,13 @@ export interface ConnectOptions {
   readonly socketPath: string;
   /** How long connecting, and every call, may take; DEADLINE_MS unless given. */
   readonly deadlineMs?: number;
+  /**
+   * `auto`, the default: slot files are read here, without the daemon, where they may be read and are those that the daemon
+   * names, and everything else is asked of it; answers are the same. `off`: everything is asked of the daemon.
+   */
+  readonly direct?: "auto" | "off";
+  /** Whether what is read here is checked against its checksums; true unless given. What the daemon reads is always. */
+  readonly verify?: boolean;
 }
 
 /**
@@ -97,16 +107,20 @@ export async function connect(options: ConnectOptions): Promise<CacheClient> {
     );
   }
   const link = await openLink({ socketPath: options.socketPath, deadlineMs });
-  return new Client(link, deadlineMs);
+  const direct =
+    options.direct === "off" ? undefined : new DirectClient({ link, verify: options.verify ?? true });
+  return new Client(link, deadlineMs, direct);
 }
 
 class Client extends AdminClient implements CacheClient {
   readonly #link: Link;
   readonly #deadlineMs: number;
+  readonly #direct: DirectClient | undefined;
 
-  constructor(link: Link, deadlineMs: number) {
+  constructor(link: Link, deadlineMs: number, direct: DirectClient | undefined) {
     super(link, deadlineMs);
     this.#link = link;
+    this.#direct = direct;
     this.#deadlineMs = deadlineMs;
   }
 
@@ -117,12 +131,15 @@ class Client extends AdminClient implements CacheClient {
   async get(tag: Tag, options?: GetOptions): Promise<GetResult> {
     this.#checkOpen();
     const { offsetBytes, lengthBytes } = checkSpan(options);
-    const names = tagHeader(tag);
-    const range = options?.lengthBytes === undefined ? {} : { length: lengthBytes };
-    const header =
-      offsetBytes === 0
-        ? { op: "get", ...names, ...range }
-        : { op: "get", ...names, offset: offsetBytes, ...range };
+    const read = await this.#read(tag, { offsetBytes, lengthBytes }, options?.into);
+    if (read !== undefined) return { kind: "hit", bytes: read };
+    const header = {
+      op: "get",
+      ...tagHeader(tag),
+      ...(offsetBytes > 0 && { offset: offsetBytes }),
+      ...(options?.lengthBytes !== undefined && { length: lengthBytes }),
+      ...(this.#direct?.wanted === true && { resolve: true }),
+    };
     const answer = await this.#link.call({
       header,
       replyBytesMax: lengthBytes,
@@ -133,13 +150,19 @@ class Client extends AdminClient implements CacheClient {
     });
     if (answer.kind !== "reply") return { kind: "bypass", reason: bypassOf(answer) };
     const status = answer.fields.raw("status");
-    if (status === "hit") return { kind: "hit", bytes: answer.payload };
+    if (status === "hit") {
+      this.#direct?.learnTag(tag, readResolution(answer.fields));
+      return { kind: "hit", bytes: answer.payload };
+    }
     return status === "miss"
       ? { kind: "miss" }
       : { kind: "bypass", reason: reasonOf(answer.fields, "reason") };
   }
 
-  getOrLease(tag: Tag, options?: LeaseOptions): Promise<LeaseResult> {
+  async getOrLease(tag: Tag, options?: LeaseOptions): Promise<LeaseResult> {
+    this.#checkOpen();
+    const read = await this.#read(tag, checkSpan(options), options?.into);
+    if (read !== undefined) return { kind: "hit", bytes: read };
     return askForLease(this.#link, this.#deadlineMs, () => tagHeader(tag), options);
   }
 
@@ -188,7 +211,7 @@ class Client extends AdminClient implements CacheClient {
     const names = { fs: checkFsName(fs), volume: checkName("volume", volume) };
     const header = { op: "acquireVolume", ...names, ...coherency };
     const reply = await this.#must("acquire a volume", { header });
-    return new RemoteVolume(this.#link, reply);
+    return new RemoteVolume(this.#link, reply, this.#direct);
   }
 
   async status(): Promise<CacheStatus> {
@@ -231,7 +254,15 @@ class Client extends AdminClient implements CacheClient {
   }
 
   async close(): Promise<void> {
+    if (!this.#link.closed) await this.#direct?.close();
     await this.#link.close();
+  }
+
+  /** Reads here, if that can be done; a promise only if the bytes are not likely in memory. */
+  #read(tag: Tag, span: Span, into?: Uint8Array): Buffer | undefined | Promise<Buffer | undefined> {
+    if (this.#direct === undefined) return undefined;
+    const target = into === undefined ? {} : { into: nameBuffer(into) };
+    return this.#direct.get(tag, checkBlock(tag.block), { ...span, ...target });
   }
 
   #checkOpen(): void {

@@ -14,6 +14,7 @@ export const COUNTS_SHAPE = {
   counters: {
     bytesHit: "number",
     bytesStored: "number",
+    directHits: "number",
     readsAside: "number",
     slotWrites: "number",
     ioErrors: { read: "number", write: "number" },

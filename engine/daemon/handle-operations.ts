@@ -3,6 +3,7 @@ import { checkFsName } from "../../index/core/names.js";
 import { COHERENCY_BYTES_MAX, FS_NAME_BYTES_MAX, NAME_BYTES_MAX } from "../../index/core/layout.js";
 import { READ_BYTES_MAX, ZERO_BYTES_MAX } from "../api.js";
 import type { AcquireCookieOptions, CookieHandle, FileReadResult, FileWriteResult } from "../api.js";
+import { fileHeader } from "./direct-operations.js";
 import type { Fields } from "./fields.js";
 import { wireRanges } from "./fields.js";
 import type { HeaderValue } from "./headers.js";
@@ -46,20 +47,23 @@ const relinquishVolume: Operation = {
 
 const acquireCookie: Operation = {
   payload: false,
-  async run({ fields, handles }) {
+  async run({ fields, handles }, { direct }) {
     const inode = fields.bytesCopy("inode", NAME_BYTES_MAX);
     const options = cookieOptionsOf(fields);
     const { id, handle } = await handles.addCookie(handleOf(fields), (volume) =>
       volume.acquireCookie(inode, options),
     );
-    return { header: { status: "ok", handle: id, outcome: handle.outcome, size: handle.sizeBytes } };
+    const known = fileHeader(fields, direct, handle);
+    return {
+      header: { status: "ok", handle: id, outcome: handle.outcome, size: handle.sizeBytes, ...known },
+    };
   },
 };
 
 const read: Operation = {
   payload: false,
   replyBytes: (fields) => askedBytes(fields, 0),
-  async run(request) {
+  async run(request, { direct }) {
     const cookie = cookieOf(request);
     const offsetBytes = request.fields.uint63("offset");
     const result = await cookie.read(offsetBytes, request.fields.uint("length", READ_BYTES_MAX));
@@ -68,6 +72,7 @@ const read: Operation = {
       length: result.bytes.length,
       missing: wireRanges(result.missing),
       size: cookie.sizeBytes,
+      ...fileHeader(request.fields, direct, cookie),
     };
     if (result.bypass !== undefined) header["bypass"] = result.bypass;
     return { header, payload: presentParts(offsetBytes, result) };

@@ -1,6 +1,7 @@
 /** The first words of a connection: versions, who the cache is, what the daemon grants. */
 import { CacheError } from "../../index/core/errors.js";
-import type { CacheStatus } from "../api.js";
+import type { CacheStatus, DirectSource, Publication } from "../api.js";
+import { encodePublication, readPublication } from "./direct-codec.js";
 import { Fields } from "./fields.js";
 import type { Header, HeaderValue } from "./headers.js";
 import { wireInteger } from "./headers.js";
@@ -19,6 +20,8 @@ export interface Hello {
   /** The epoch when the connection began. */
   readonly epoch: number;
   readonly limits: HelloLimits;
+  /** What clients may read themselves, when the connection began. */
+  readonly direct?: Publication;
 }
 
 export interface HelloLimits {
@@ -46,7 +49,11 @@ export function checkHello(fields: Fields): void {
   }
 }
 
-export function helloReply(status: CacheStatus, server: { version: string; limits: ServerLimits }): Reply {
+export function helloReply(
+  status: CacheStatus,
+  server: { readonly version: string; readonly limits: ServerLimits; readonly direct?: DirectSource },
+): Reply {
+  const publication = server.direct?.publication;
   const { requestsPerConnection, bytesPerConnection, handlesPerConnection } = server.limits;
   return {
     header: {
@@ -55,6 +62,7 @@ export function helloReply(status: CacheStatus, server: { version: string; limit
       version: server.version,
       cacheId: status.cacheId,
       epoch: wireInteger(status.epoch),
+      ...(publication !== undefined && { direct: encodePublication(publication) }),
       limits: {
         headerBytes: HEADER_BYTES_MAX,
         payloadBytes: PAYLOAD_BYTES_MAX,
@@ -73,7 +81,9 @@ export function readHello(fields: Fields): Hello {
     throw new CacheError("E_PROTOCOL_VERSION", `Cannot speak protocol version ${protocol} with the daemon`);
   }
   const limits = limitsOf(fields.raw("limits"));
+  const direct = readPublication(fields);
   return {
+    ...(direct !== undefined && { direct }),
     version: fields.text("version"),
     protocol,
     cacheId: fields.text("cacheId"),

@@ -152,6 +152,7 @@ function traffic(out: Exposition, status: CacheStatus): void {
       status.notCulled.inUse,
     ],
     ["corrupt", "Blocks, entries and records that failed their checks and were dropped", status.corrupt],
+    ["direct_hits", "Hits of clients that read slot files themselves", counters.directHits],
     ["reads_aside", "Slot reads on the thread pool, not likely to be in memory", counters.readsAside],
     ["slot_writes", "Slots written", counters.slotWrites],
     [

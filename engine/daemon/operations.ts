@@ -6,6 +6,7 @@ import { ADMIN_OPERATIONS } from "./admin-operations.js";
 import { checkBlockPayload, checkInvalidate } from "./arguments.js";
 import { encodeEntries } from "./config-codec.js";
 import type { ConfigService } from "./config-service.js";
+import { DIRECT_OPERATIONS, resolutionHeader } from "./direct-operations.js";
 import { HANDLE_OPERATIONS } from "./handle-operations.js";
 import { wireInteger } from "./headers.js";
 import { LEASE_OPERATIONS } from "./lease-operations.js";
@@ -19,7 +20,7 @@ import { bypassHeader, tagOf } from "./tag-fields.js";
 const get: Operation = {
   payload: false,
   replyBytes: (fields) => Math.min(askedBytes(fields, SLOT_BYTES), SLOT_BYTES),
-  async run({ fields }, { cache, pool }) {
+  async run({ fields }, { cache, pool, direct }) {
     const tag = tagOf(fields);
     const offsetBytes = fields.has("offset") ? fields.uint("offset", SLOT_BYTES) : 0;
     const asked = fields.has("length") ? fields.uint("length", SLOT_BYTES) : SLOT_BYTES;
@@ -27,7 +28,8 @@ const get: Operation = {
     const into = pool.take(lengthBytes);
     const result = await cache.get(tag, { offsetBytes, lengthBytes, into });
     if (result.kind === "hit") {
-      return { header: { status: "hit" }, payload: [result.bytes], pooled: into };
+      const header = { status: "hit", ...resolutionHeader(fields, direct, tag) };
+      return { header, payload: [result.bytes], pooled: into };
     }
     pool.give(into);
     return { header: result.kind === "miss" ? { status: "miss" } : bypassHeader(result) };
@@ -139,6 +141,7 @@ const ROWS: ReadonlyArray<readonly [string, Operation]> = [
   ["configSet", configSet],
   ["ping", ping],
   ["stop", stop],
+  ...DIRECT_OPERATIONS,
   ...HANDLE_OPERATIONS,
   ...LEASE_OPERATIONS,
   ...METADATA_OPERATIONS,

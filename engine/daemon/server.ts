@@ -1,9 +1,9 @@
 /** The daemon's socket: serves a cache to other processes. Protocol: engine/PROTOCOL.md. */
-import { chmodSync } from "node:fs";
+import { chmodSync, chownSync } from "node:fs";
 import { createServer } from "node:net";
 import type { Server as NetServer, Socket } from "node:net";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
-import type { BlockCache, TraceCalls } from "../api.js";
+import type { BlockCache, DirectSource, TraceCalls } from "../api.js";
 import { BufferPool } from "./buffer-pool.js";
 import type { ConfigService } from "./config-service.js";
 import { Connection } from "./connection.js";
@@ -28,6 +28,10 @@ export interface ServerOptions {
   readonly onStopRequest: () => void;
   /** Release that the hello names. */
   readonly version: string;
+  /** What the cache offers to clients that may read its files; without it they read everything over the socket. */
+  readonly direct?: DirectSource;
+  /** The group that may connect, by its number; nobody but the owner unless given. */
+  readonly groupId?: number;
   /** Serves `config` and `configSet`; without it they are refused with E_OPERATION. */
   readonly config?: ConfigService;
   /** Serves `trace` and its kin; without it they are refused with E_OPERATION. */
@@ -64,7 +68,7 @@ export interface Server {
 const BACKLOG = 4096;
 
 /**
- * Listens on a Unix socket with mode 0600; resolves when clients can connect. The caller owns the cache directory.
+ * Listens on a Unix socket with mode 0600, or 0660 for a group; resolves when clients can connect. The caller owns the cache directory.
  * @throws {CacheError} E_ARGUMENT socket path too long; E_DIRECTORY the path is no socket or cannot be made one; E_BUSY
  *   somebody listens there.
  */
@@ -107,6 +111,7 @@ class SocketServer implements Server {
       tickMs,
       onStopRequest: options.onStopRequest,
       ...(options.trace !== undefined && { trace: options.trace }),
+      ...(options.direct !== undefined && { direct: options.direct }),
       ...(options.config !== undefined && { config: options.config }),
       onClosed: (connection) => this.#onClosed(connection),
     };
@@ -135,13 +140,14 @@ class SocketServer implements Server {
   }
 
   async listen(): Promise<void> {
-    const { socketPath, log } = this.#options;
+    const { socketPath, groupId, log } = this.#options;
     try {
       await new Promise<void>((resolve, reject) => {
         this.#net.once("error", reject);
         this.#net.listen({ path: socketPath, backlog: BACKLOG }, resolve);
       });
-      chmodSync(socketPath, 0o600);
+      if (groupId !== undefined) chownSync(socketPath, -1, groupId);
+      chmodSync(socketPath, groupId === undefined ? 0o600 : 0o660);
     } catch (cause) {
       clearInterval(this.#ticker);
       this.#net.close();

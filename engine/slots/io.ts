@@ -1,6 +1,7 @@
 /** The file calls that slots are read and written with, as an argument, so that a test can break a drive. */
 import fs from "node:fs";
 import { promisify } from "node:util";
+import { OWNER_ONLY } from "../modes.js";
 
 export interface SlotFileFacts {
   readonly isFile: boolean;
@@ -12,8 +13,9 @@ export interface SlotFileFacts {
 
 /** Errors are those of node:fs, with the errno in `code`. */
 export interface SlotIo {
-  openSync(path: string, flags: number): number;
-  open(path: string, flags: number): Promise<number>;
+  /** `mode` is of a file that is made. */
+  openSync(path: string, flags: number, mode?: number): number;
+  open(path: string, flags: number, mode?: number): Promise<number>;
   closeSync(fd: number): void;
   readSync(
     fd: number,
@@ -44,15 +46,14 @@ export interface SlotIo {
   unlink(path: string): Promise<void>;
 }
 
-const MODE = 0o600;
 const openCall = promisify(fs.open);
 const readCall = promisify(fs.read);
 const writeCall = promisify(fs.write);
 
 /** The real file system. */
 export const nodeIo: SlotIo = {
-  openSync: (path, flags) => fs.openSync(path, flags, MODE),
-  open: (path, flags) => openCall(path, flags, MODE),
+  openSync: (path, flags, mode = OWNER_ONLY.file) => fs.openSync(path, flags, mode),
+  open: (path, flags, mode = OWNER_ONLY.file) => openCall(path, flags, mode),
   closeSync: fs.closeSync,
   readSync: fs.readSync,
   read: async (fd, target, offset, length, position) =>

@@ -5,6 +5,7 @@
 import fs from "node:fs";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
 import { SLOT_BYTES } from "../../index/core/layout.js";
+import { type Modes, OWNER_ONLY } from "../modes.js";
 import { type SlotFileFacts, type SlotIo, nodeIo } from "./io.js";
 import { SLOTS_PER_DIRECTORY, slotDirectory, slotPath } from "./slot-paths.js";
 
@@ -19,13 +20,26 @@ interface OpenSlot {
   doomed: boolean;
 }
 
-const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
-const DIRECTORY_MODE = 0o700;
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
+
+export interface SlotFilesOptions {
+  readonly root: string;
+  readonly descriptorsMax: number;
+  readonly io?: SlotIo;
+  /** Of what is made. */
+  readonly modes?: Modes;
+  /** Told of what fails and takes nothing with it. */
+  readonly onTrouble?: (message: string, error: unknown) => void;
+  /** For those who are not the owner: nothing is made or changed. */
+  readonly readOnly?: boolean;
+}
 
 export class SlotFiles {
   readonly #root: string;
   readonly #io: SlotIo;
   readonly #descriptorsMax: number;
+  readonly #modes: Modes;
+  readonly #flags: number;
   readonly #open = new Map<number, OpenSlot>();
   /** Calls under way, and those that wait for one of them to end. */
   #uses = 0;
@@ -38,15 +52,11 @@ export class SlotFiles {
   readonly #directories = new Set<string>();
   readonly #onTrouble: (message: string, error: unknown) => void;
 
-  /** @param onTrouble told of what fails and takes nothing with it. */
-  constructor(options: {
-    root: string;
-    descriptorsMax: number;
-    io?: SlotIo;
-    onTrouble?: (message: string, error: unknown) => void;
-  }) {
+  constructor(options: SlotFilesOptions) {
     this.#onTrouble = options.onTrouble ?? (() => undefined);
     this.#root = options.root;
+    this.#modes = options.modes ?? OWNER_ONLY;
+    this.#flags = (options.readOnly === true ? O_RDONLY : O_RDWR) | O_NOFOLLOW;
     this.#io = options.io ?? nodeIo;
     this.#descriptorsMax = options.descriptorsMax;
   }
@@ -203,7 +213,8 @@ export class SlotFiles {
   async #openAsync(slot: number, flags: number): Promise<OpenSlot> {
     try {
       this.#checkDirectory(slot, flags !== 0);
-      const fd = await this.#io.open(slotPath(this.#root, slot), O_RDWR | O_NOFOLLOW | flags);
+      const path = slotPath(this.#root, slot);
+      const fd = await this.#io.open(path, this.#flags | flags, this.#modes.file);
       const raced = this.#open.get(slot); // a synchronous read may have opened it meanwhile
       if (raced !== undefined) {
         this.#closeDescriptor(fd);
@@ -218,7 +229,7 @@ export class SlotFiles {
 
   #openSync(slot: number): number {
     this.#checkDirectory(slot, false);
-    return this.#io.openSync(slotPath(this.#root, slot), O_RDWR | O_NOFOLLOW);
+    return this.#io.openSync(slotPath(this.#root, slot), this.#flags);
   }
 
   #keep(slot: number, fd: number): OpenSlot {
@@ -298,7 +309,7 @@ export class SlotFiles {
       throw new CacheError("E_IO", `Cannot use ${directory}: it is not a directory`);
     }
     if (stats === undefined) {
-      fs.mkdirSync(directory, { mode: DIRECTORY_MODE });
+      fs.mkdirSync(directory, { mode: this.#modes.directory });
       this.madeIn.add(this.#root);
     }
     this.#directories.add(directory);

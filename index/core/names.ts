@@ -6,12 +6,24 @@ import { BLOCK_NUMBERS_MAX, FS_NAME_BYTES_MAX, NAME_BYTES_MAX } from "./layout.j
 export type NameBytes = Uint8Array | string;
 
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]*$/u;
+const ASCII = /^[\0-\x7f]*$/;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The bytes of a name as a Buffer; shares memory with a given Uint8Array. */
 export function nameBuffer(name: NameBytes): Buffer {
   if (typeof name === "string") return Buffer.from(name, "utf8");
   return Buffer.isBuffer(name) ? name : Buffer.from(name.buffer, name.byteOffset, name.byteLength);
+}
+
+/** A key for maps: equal for equal bytes, be they given as text or as bytes. */
+export function nameKey(name: NameBytes): string {
+  if (typeof name === "string" && ASCII.test(name)) return name;
+  return nameBuffer(name).toString("latin1");
+}
+
+/** The same of a volume; U+0100 is in no key of a name, so it parts the two. */
+export function volumeNameKey(fs: NameBytes, volume: NameBytes): string {
+  return `${nameKey(fs)}\u0100${nameKey(volume)}`;
 }
 
 /** @throws {CacheError} E_ARGUMENT unless 1 to FS_NAME_BYTES_MAX bytes. */

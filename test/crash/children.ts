@@ -63,6 +63,11 @@ export class Child {
     return this.#messages.some((message) => message.said === said);
   }
 
+  /** What the latest message that tells of `key` told. */
+  last(key: string): unknown {
+    return this.#messages.findLast((message) => message[key] !== undefined)?.[key];
+  }
+
   /** The first message of this kind, now or later. Fails when the child ends or says `failed`. */
   async says(said: string): Promise<Message> {
     for (;;) {

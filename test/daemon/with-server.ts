@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BlockCache } from "../../engine/api.js";
+import type { BlockCache, DirectSource } from "../../engine/api.js";
 import { connect } from "../../engine/daemon/client.js";
-import type { CacheClient } from "../../engine/daemon/client.js";
+import type { CacheClient, ConnectOptions } from "../../engine/daemon/client.js";
 import { silentLogger } from "../../engine/daemon/logger.js";
 import { startServer } from "../../engine/daemon/server.js";
 import type { ConfigService, Server, ServerLimits } from "../../engine/daemon/server.js";
@@ -14,7 +14,7 @@ export interface TestServer {
   readonly server: Server;
   readonly socketPath: string;
   readonly stopRequests: { count: number };
-  readonly connect: (deadlineMs?: number) => Promise<CacheClient>;
+  readonly connect: (deadlineMs?: number, options?: Partial<ConnectOptions>) => Promise<CacheClient>;
   /** Closes the server and removes the directory. */
   readonly done: () => Promise<void>;
 }
@@ -25,6 +25,7 @@ export const PATIENT_MS = 10_000;
 export async function startTestServer(
   options: {
     readonly cache?: BlockCache;
+    readonly direct?: DirectSource;
     readonly limits?: Partial<ServerLimits>;
     readonly config?: ConfigService;
   } = {},
@@ -40,6 +41,7 @@ export async function startTestServer(
     onStopRequest: () => {
       stopRequests.count += 1;
     },
+    ...(options.direct !== undefined && { direct: options.direct }),
     ...(options.limits !== undefined && { limits: options.limits }),
     ...(options.config !== undefined && { config: options.config }),
   });
@@ -47,7 +49,7 @@ export async function startTestServer(
     server,
     socketPath,
     stopRequests,
-    connect: (deadlineMs = PATIENT_MS) => connect({ socketPath, deadlineMs }),
+    connect: (deadlineMs = PATIENT_MS, more = {}) => connect({ socketPath, deadlineMs, ...more }),
     done: async () => {
       await server.close({ drainMs: 200 });
       rmSync(directory, { recursive: true, force: true });

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BlockIndex } from "../../index/block-index.js";
-import type { BlockIndexOptions } from "../../index/block-index.js";
+import type { BlockIndexOptions } from "../../index/index-options.js";
 import { isCacheError } from "../../index/core/errors.js";
 import type { CacheErrorCode } from "../../index/core/errors.js";
 import type { Entry } from "../../index/entry.js";

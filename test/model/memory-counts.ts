@@ -51,6 +51,7 @@ export class MemoryCounts {
       counters: {
         bytesHit: sum((t) => t.bytesHit),
         bytesStored: sum((t) => t.bytesStored),
+        directHits: 0,
         readsAside: 0,
         slotWrites: puts,
         ioErrors: { read: 0, write: 0 },

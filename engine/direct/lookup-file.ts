@@ -1,0 +1,212 @@
+/**
+ * One lookup file, on its owner's side: made, changed in place, and closed for ever. What was taken out, and a closed
+ * file, is seen by every reader who looks after the call, in whichever process. Nothing here leaves the event loop: a
+ * change is a read and a write of one bucket, some 3 us.
+ */
+import { randomBytes } from "node:crypto";
+import fs from "node:fs";
+import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
+import type { Entry } from "../../index/entry.js";
+import {
+  BUCKET_BYTES,
+  Bucket,
+  HEADER_BYTES,
+  NOTICES,
+  type Noticed,
+  bucketAt,
+  bucketOf,
+  encodeHeader,
+  isLookup,
+} from "./lookup-format.js";
+
+const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
+
+export interface LookupFileOptions {
+  /** Must not exist. */
+  readonly path: string;
+  readonly cacheId: Buffer;
+  readonly epoch: number;
+  readonly buckets: number;
+  readonly mode: number;
+}
+
+export class LookupFile {
+  readonly buckets: number;
+  readonly device: bigint;
+  readonly inode: bigint;
+  readonly #fd: number;
+  readonly #cacheId: Buffer;
+  readonly #epoch: number;
+  /** Below 2^63, so that every reader can name it. */
+  readonly instance = randomBytes(8).readBigUInt64LE() >> 1n;
+  readonly #bucket = new Bucket();
+  #latest: Noticed[] = [];
+  #notices = 0;
+  #open = true;
+  #over = false;
+
+  private constructor(fd: number, { cacheId, epoch, buckets }: LookupFileOptions) {
+    this.#fd = fd;
+    this.#cacheId = cacheId;
+    this.#epoch = epoch;
+    this.buckets = buckets;
+    const facts = fs.fstatSync(fd, { bigint: true });
+    this.device = facts.dev;
+    this.inode = facts.ino;
+  }
+
+  /** Makes an empty, open file; its buckets take room on the drive when they are written. Errors are those of node:fs. */
+  static create(options: LookupFileOptions): LookupFile {
+    const fd = fs.openSync(options.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, options.mode);
+    try {
+      fs.fchmodSync(fd, options.mode);
+      fs.ftruncateSync(fd, HEADER_BYTES + options.buckets * BUCKET_BYTES);
+      const file = new LookupFile(fd, options);
+      file.#writeHeader();
+      return file;
+    } catch (error) {
+      fs.closeSync(fd);
+      throw error;
+    }
+  }
+
+  get fileBytes(): number {
+    return HEADER_BYTES + this.buckets * BUCKET_BYTES;
+  }
+
+  /** How many notices there were: what is said of a file's names holds as of this number. */
+  get notices(): number {
+    return this.#notices;
+  }
+
+  /** Whether readers may use it. */
+  get open(): boolean {
+    return this.#open && !this.#over;
+  }
+
+  /** Shows where a block lies, in place of what was shown of it before. Errors are those of node:fs. */
+  put(objectId: number, block: number, entry: Entry): void {
+    const at = this.#read(objectId, block);
+    this.#bucket.put(objectId, block, entry);
+    this.#write(at);
+  }
+
+  /** Shows nothing of a block. Errors are those of node:fs. */
+  remove(objectId: number, block: number): void {
+    const at = this.#read(objectId, block);
+    if (this.#bucket.remove(objectId, block)) this.#write(at);
+  }
+
+  has(objectId: number, block: number): boolean {
+    this.#read(objectId, block);
+    return this.#bucket.has(objectId, block);
+  }
+
+  /** Tells readers that what they know of these names may hold no more. Errors are those of node:fs. */
+  note(noticed: Noticed): void {
+    this.#notices += 1;
+    this.#latest.push(noticed);
+    if (this.#latest.length > NOTICES) this.#latest.shift();
+    this.#writeHeader();
+  }
+
+  /** Keeps readers away for a while, or lets them in again. Errors are those of node:fs. */
+  setOpen(open: boolean): void {
+    if (this.#open === open) return;
+    this.#open = open;
+    this.#writeHeader();
+  }
+
+  /**
+   * From here on no reader uses what is in it. Idempotent.
+   * @throws {CacheError} E_IO when neither a word in its header nor cutting it short could be written: then slots that it
+   * may still show must not get other tenants.
+   */
+  close(): void {
+    if (this.#over) return;
+    this.#open = false;
+    try {
+      this.#writeHeader();
+    } catch {
+      this.#cut();
+    }
+    this.#over = true;
+    fs.closeSync(this.#fd);
+  }
+
+  #cut(): void {
+    try {
+      fs.ftruncateSync(this.#fd, 0);
+    } catch (error) {
+      const reason = errnoOf(error) ?? messageOf(error);
+      throw new CacheError("E_IO", `Cannot close the lookup file: ${reason}`, { cause: error });
+    }
+  }
+
+  /** @returns where its bucket is written back to. */
+  #read(objectId: number, block: number): number {
+    const at = bucketAt(bucketOf(objectId, block, this.buckets));
+    const { bytes } = this.#bucket;
+    const got = fs.readSync(this.#fd, bytes, 0, BUCKET_BYTES, at);
+    if (got < BUCKET_BYTES) bytes.fill(0, got);
+    this.#bucket.settle();
+    return at;
+  }
+
+  #write(at: number): void {
+    writeWhole(this.#fd, this.#bucket.bytes, at);
+  }
+
+  #writeHeader(): void {
+    const header = {
+      cacheId: this.#cacheId,
+      epoch: this.#epoch,
+      instance: this.instance,
+      buckets: this.buckets,
+      open: this.#open,
+      notices: this.#notices,
+      latest: this.#latest,
+    };
+    writeWhole(this.#fd, encodeHeader(header), 0);
+  }
+}
+
+/**
+ * Closes what an earlier owner left under this name, for readers who still have it open, and removes the name.
+ * @throws {CacheError} E_IO, E_DIRECTORY.
+ */
+export function retireLookup(path: string): void {
+  let fd: number;
+  try {
+    fd = fs.openSync(path, O_RDWR | O_NOFOLLOW);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return;
+    // A link or a directory is none of ours, and no reader takes it for ours.
+    if (errnoOf(error) !== "ELOOP") throw failure(path, error);
+    fs.unlinkSync(path);
+    return;
+  }
+  try {
+    const head = Buffer.alloc(HEADER_BYTES);
+    fs.readSync(fd, head, 0, HEADER_BYTES, 0);
+    if (isLookup(head)) writeWhole(fd, Buffer.alloc(HEADER_BYTES), 0);
+    fs.unlinkSync(path);
+  } catch (error) {
+    throw failure(path, error);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function failure(path: string, cause: unknown): CacheError {
+  const reason = errnoOf(cause) ?? messageOf(cause);
+  return new CacheError("E_IO", `Cannot close ${path} of the last owner: ${reason}`, { cause });
+}
+
+function writeWhole(fd: number, bytes: Buffer, at: number): void {
+  for (let done = 0; done < bytes.length;) {
+    const put = fs.writeSync(fd, bytes, done, bytes.length - done, at + done);
+    if (put === 0) throw new CacheError("E_IO", "Cannot write the lookup file: the drive took no bytes");
+    done += put;
+  }
+}

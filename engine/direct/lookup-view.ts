@@ -1,0 +1,117 @@
+/** A lookup file on a reader's side: looks at buckets and at the header, each a plain read of the page cache. */
+import fs from "node:fs";
+import { errnoOf } from "../../index/core/errors.js";
+import type { Place } from "../direct-api.js";
+import type { KnownNames } from "./known-names.js";
+import { BUCKET_BYTES, HEADER_BYTES, type LookupHeader, decodeHeader } from "./lookup-format.js";
+
+const { O_RDONLY, O_NOFOLLOW, O_DIRECTORY } = fs.constants;
+/** A header that was being written each time it was read so often: the owner writes without a pause, and can be asked. */
+const LOOKS_MAX = 4;
+
+/**
+ * Opens a file or directory and makes sure that it is the one that is meant; undefined where that is missing, another, or
+ * not ours to read. Errors of other kinds are those of node:fs.
+ */
+export function openPlace(place: Place, kind: "file" | "directory"): number | undefined {
+  let fd: number;
+  try {
+    fd = fs.openSync(place.path, O_RDONLY | O_NOFOLLOW | (kind === "directory" ? O_DIRECTORY : 0));
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP"].includes(errnoOf(error) ?? "")) return undefined;
+    throw error;
+  }
+  const { dev, ino } = fs.fstatSync(fd, { bigint: true });
+  if (dev === place.device && ino === place.inode) return fd;
+  fs.closeSync(fd);
+  return undefined;
+}
+
+export class LookupView {
+  readonly buckets: number;
+  readonly #fd: number;
+  readonly instance: bigint;
+  readonly epoch: number;
+  #seen = Buffer.alloc(0);
+  readonly #looked = Buffer.alloc(HEADER_BYTES);
+  /** Told of what is noted; set before the first look. */
+  names: KnownNames | undefined;
+  #over = false;
+  #closed = false;
+
+  private constructor(fd: number, header: LookupHeader) {
+    this.#fd = fd;
+    this.buckets = header.buckets;
+    this.instance = header.instance;
+    this.epoch = header.epoch;
+  }
+
+  /** Undefined when the file behind the descriptor is none of this cache, or closed; the descriptor is the view's then too. */
+  static open(fd: number, cacheId: Buffer): { view: LookupView; notices: number } | undefined {
+    const bytes = Buffer.alloc(HEADER_BYTES);
+    const header = readHeader(fd, bytes);
+    if (header !== undefined && header.open && header.buckets > 0 && header.cacheId.equals(cacheId)) {
+      return { view: new LookupView(fd, header), notices: header.notices };
+    }
+    fs.closeSync(fd);
+    return undefined;
+  }
+
+  /** What stands in it is of no more use; another one may have taken its place. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** @returns whether the bucket is there; whether its bytes are intact is for the caller to see. */
+  readBucket(into: Buffer, at: number): boolean {
+    if (this.#over) return false;
+    try {
+      if (fs.readSync(this.#fd, into, 0, BUCKET_BYTES, at) === BUCKET_BYTES) return true;
+    } catch {
+      // The drive failed on it: the owner can be asked, and a next view may do better.
+    }
+    this.#over = true;
+    return false;
+  }
+
+  /** Looks at the header. @returns whether the file is still in use; what was noted, `names` has followed. */
+  look(): boolean {
+    if (this.#over) return false;
+    const bytes = this.#looked;
+    try {
+      const got = fs.readSync(this.#fd, bytes, 0, HEADER_BYTES, 0);
+      if (got === HEADER_BYTES && bytes.equals(this.#seen)) return true;
+    } catch {
+      this.#over = true; // as above
+      return false;
+    }
+    const header = readHeader(this.#fd, bytes);
+    if (header === undefined || !header.open || header.instance !== this.instance) {
+      this.#over = true;
+      return false;
+    }
+    this.names?.follow(header.notices, header.latest);
+    this.#seen = Buffer.from(bytes);
+    return true;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#over = true;
+    fs.closeSync(this.#fd);
+  }
+}
+
+function readHeader(fd: number, bytes: Buffer): LookupHeader | undefined {
+  for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
+    try {
+      if (fs.readSync(fd, bytes, 0, HEADER_BYTES, 0) < HEADER_BYTES) return undefined;
+    } catch {
+      return undefined; // the drive failed on it
+    }
+    const header = decodeHeader(bytes);
+    if (header !== undefined) return header;
+  }
+  return undefined;
+}

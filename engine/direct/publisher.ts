@@ -1,0 +1,239 @@
+/**
+ * Publishes where blocks lie, for readers in other processes: keeps a lookup file in step with the commits of the index.
+ * An accelerator, never the truth: whatever is not found in it is asked of the owner. A file is used for one epoch and one
+ * size; then it is closed and another one takes its place, filled in the background.
+ *
+ * What makes direct reads right is kept here: an entry is shown only after its commit, and from the moment at which anybody
+ * could see a change of its block through the owner it is shown no more; so its slot cannot have another tenant yet. What
+ * changes the meaning of names is noted at the moment at which it takes effect.
+ */
+import fs from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { BlockIndex } from "../../index/block-index.js";
+import type { CommittedBlocks, EntryFollower } from "../../index/index-commits.js";
+import { isCacheError, messageOf } from "../../index/core/errors.js";
+import { NO_SLOT } from "../../index/core/layout.js";
+import type { Entry } from "../../index/entry.js";
+import type { Publication } from "../direct-api.js";
+import type { LogFunction } from "../log.js";
+import { STATE, type SlotTable } from "../slots/slot-table.js";
+import { LookupFile } from "./lookup-file.js";
+import { type Noticed, bucketsIn } from "./lookup-format.js";
+
+/** The file takes at most this part of the capacity. */
+export const LOOKUP_SHARE = 0.001;
+/** Filling works for so long, then leaves others so long a pause. */
+const FILL_SLICE_MS = 1;
+const FILL_PAUSE_MS = 4;
+const FILL_LOOK_STEPS = 64;
+/** After trouble with the file another one is made when so much time has passed. */
+const RETRY_MS = 30_000;
+
+export interface PublisherOptions {
+  /** `<cache>/lookup`, and `<cache>/slots`. */
+  readonly path: string;
+  readonly slots: string;
+  readonly cacheId: Buffer;
+  readonly epoch: () => number;
+  readonly capacityBytes: () => number;
+  readonly index: () => BlockIndex;
+  readonly table: SlotTable;
+  readonly mode: number;
+  readonly log: LogFunction;
+}
+
+export class Publisher implements EntryFollower {
+  readonly #options: PublisherOptions;
+  readonly #slotsIdentity: { readonly device: bigint; readonly inode: bigint };
+  #file: LookupFile | undefined;
+  /** The file has its name. */
+  #named = false;
+  #paused = false;
+  #closed = false;
+  #retry: NodeJS.Timeout | undefined;
+  /** Making and filling of the present file. */
+  #work: Promise<void> = Promise.resolve();
+  /** Entries shown, those shown again included. */
+  published = 0;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+    const { dev, ino } = fs.statSync(options.slots, { bigint: true });
+    this.#slotsIdentity = { device: dev, inode: ino };
+  }
+
+  /** What the file takes of the capacity. */
+  get fileBytes(): number {
+    return this.#file?.fileBytes ?? 0;
+  }
+
+  /** Where readers find what is published; undefined while nothing is. */
+  get publication(): Publication | undefined {
+    const file = this.#file;
+    if (file === undefined || !this.#named || !file.open) return undefined;
+    const { path, slots } = this.#options;
+    return {
+      lookup: { path, device: file.device, inode: file.inode },
+      slots: { path: slots, ...this.#slotsIdentity },
+    };
+  }
+
+  /** As of which file, and which of its notices, what is said of names now holds. */
+  get instance(): bigint {
+    return this.#file?.instance ?? 0n;
+  }
+
+  get notices(): number {
+    return this.#file?.notices ?? 0;
+  }
+
+  /** Closes the present file, if there is one, and makes another. @throws {CacheError} as withdraw. */
+  restart(): void {
+    this.withdraw();
+    if (this.#closed) return;
+    const before = this.#work;
+    this.#work = before.then(() => this.#make());
+  }
+
+  /** Another capacity stands: the file keeps within its part of it. @throws {CacheError} as withdraw. */
+  resize(): void {
+    if (this.#file !== undefined && this.#file.buckets !== this.#buckets) this.restart();
+  }
+
+  /** No reader uses what was published any more. @throws {CacheError} E_IO: then no slot may get another tenant. */
+  withdraw(): void {
+    clearTimeout(this.#retry);
+    this.#file?.close();
+    this.#file = undefined;
+    this.#named = false;
+  }
+
+  /** Readers keep away for as long as the drive is sick. */
+  pause(paused: boolean): void {
+    this.#paused = paused;
+    this.#write((file) => file.setOpen(!paused));
+  }
+
+  /** A block is about to change: it is not shown again before that is committed. */
+  queued(objectId: number, block: number): void {
+    try {
+      this.#write((file) => file.remove(objectId, block));
+    } catch (error) {
+      // Whoever changes it goes on; the commit fails, and so no slot gets another tenant, for as long as this lasts.
+      this.#options.log("error", "the lookup file can neither be written nor closed", {
+        error: messageOf(error),
+      });
+    }
+  }
+
+  /** Follows a commit. @throws {CacheError} E_IO when it can neither be followed nor the file be closed. */
+  committed(blocks: CommittedBlocks): void {
+    const index = this.#options.index();
+    this.#write((file) => {
+      for (const [objectId, entries] of blocks) {
+        for (const [block, entry] of entries) {
+          if (index.isChanging(objectId, block, true)) continue; // there is something newer to come
+          if (entry === null || entry.slot === NO_SLOT) file.remove(objectId, block);
+          else this.#put(file, objectId, block, entry);
+        }
+      }
+    });
+  }
+
+  /** What readers know of these names may hold no more. @throws {CacheError} as committed. */
+  note(noticed: Noticed): void {
+    this.#write((file) => file.note(noticed));
+  }
+
+  /** Shows a block that was asked for and is not there: others have taken its place. */
+  offer(objectId: number, block: number): void {
+    this.#write((file) => {
+      if (!file.has(objectId, block)) this.#show(file, objectId, block);
+    });
+  }
+
+  /** Ends the work and closes the file; resolves when nothing is under way. @throws {CacheError} as withdraw. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.withdraw();
+    await this.#work;
+    fs.rmSync(this.#options.path, { force: true });
+  }
+
+  get #buckets(): number {
+    return bucketsIn(this.#options.capacityBytes() * LOOKUP_SHARE);
+  }
+
+  /** A file that could not be changed is closed: nothing may stand in it that holds no more. */
+  #write(body: (file: LookupFile) => void): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    try {
+      body(file);
+    } catch (error) {
+      this.withdraw();
+      this.#failed(error);
+    }
+  }
+
+  #put(file: LookupFile, objectId: number, block: number, entry: Entry): void {
+    file.put(objectId, block, entry);
+    this.published += 1;
+  }
+
+  /** Shows what the index has of a block. */
+  #show(file: LookupFile, objectId: number, block: number): void {
+    const index = this.#options.index();
+    if (index.isChanging(objectId, block)) return;
+    let entry: Entry | undefined;
+    try {
+      entry = index.getEntry(objectId, block);
+    } catch (error) {
+      if (isCacheError(error, "E_INDEX_CORRUPT")) return; // whoever reads the block will meet and count it
+      throw error;
+    }
+    if (entry === undefined || !this.#options.table.isTenant(entry.slot, objectId, block)) return;
+    this.#put(file, objectId, block, entry);
+  }
+
+  async #make(): Promise<void> {
+    const { path, cacheId, mode, epoch } = this.#options;
+    const buckets = this.#buckets;
+    if (this.#closed || this.#file !== undefined || buckets === 0) return;
+    const early = `${path}.new`;
+    try {
+      fs.rmSync(early, { recursive: true, force: true });
+      const file = LookupFile.create({ path: early, cacheId, epoch: epoch(), buckets, mode });
+      this.#file = file;
+      if (this.#paused) file.setOpen(false);
+      await fs.promises.rename(early, path); // a large one that loses its name here takes the drive a while
+      if (this.#file !== file) return;
+      this.#named = true;
+      await this.#fill(file);
+    } catch (error) {
+      this.withdraw();
+      this.#failed(error);
+    }
+  }
+
+  /** Shows every block that the cache has, a little at a time. */
+  async #fill(file: LookupFile): Promise<void> {
+    const { table } = this.#options;
+    let endMs = performance.now() + FILL_SLICE_MS;
+    for (let slot = 0; slot < table.numbers; slot += 1) {
+      if (table.stateOf(slot) === STATE.used) this.#show(file, table.objectIdOf(slot), table.blockOf(slot));
+      if (slot % FILL_LOOK_STEPS !== 0 || performance.now() < endMs) continue;
+      await sleep(FILL_PAUSE_MS, undefined, { ref: false });
+      if (this.#file !== file) return;
+      endMs = performance.now() + FILL_SLICE_MS;
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#options.log("warn", "direct reads are off for a while: the lookup file could not be written", {
+      error: messageOf(error),
+    });
+    if (this.#closed) return;
+    this.#retry = setTimeout(() => this.restart(), RETRY_MS).unref();
+  }
+}
