@@ -157,6 +157,39 @@ test("log-level changes at once", async () => {
   });
 });
 
+test("a write budget stands at once: what comes first is a bypass, what comes again is stored", async () => {
+  await withConfigured('capacity = "64MiB"\nwrite-daily = "1GiB"\n', async (daemon) => {
+    const put = (block: string) =>
+      daemon.run(["put", "--fs", "f", "--volume", "v", "--inode", "i", "--block", block], {
+        input: "some bytes",
+      });
+    const first = await put("0");
+    assert.equal(first.status, 75);
+    assert.match(onlyLine(first), /write-budget/);
+    assert.equal((await put("0")).status, 0);
+    const text = (await daemon.run(["status"])).stdout;
+    assert.match(
+      text,
+      /^writes +10 B to slots \(1\.00 for each stored\); 10 B of at most 1\.0 GiB a day; 1 spared, 10 B$/m,
+    );
+    const set = await daemon.run(["config", "set", "write-daily=none", "write-rate=0"]);
+    assert.equal(set.stdout, `write-rate = none\nwrite-daily = none\n${LASTS}`, set.stderr);
+    assert.equal((await put("1")).status, 0);
+    for (const [pair, status, line] of [
+      ["write-rate=1000", 78, /Cannot use a write budget of 1000 bytes: want 0 for none, or at least 4096$/],
+      [
+        "write-rate=5%",
+        64,
+        /Cannot set write-rate to "5%": want bytes \(1048576\), a size \(512MiB, 10G\) or none$/,
+      ],
+    ] as const) {
+      const finished = await daemon.run(["config", "set", pair]);
+      assert.match(onlyLine(finished), line);
+      assert.equal(finished.status, status);
+    }
+  });
+});
+
 test("SIGHUP reads the file again and drops what was set", async () => {
   await withConfigured('capacity = "64MiB"\n', async (daemon, file) => {
     await daemon.run(["config", "set", "brun=9", "capacity=48MiB"]);
