@@ -39,7 +39,8 @@ function usedBytes(): number {
   return heapUsed + external + arrayBuffers;
 }
 
-function readOne(target: Target, bytes: Buffer, what: string): void {
+/** @param again a busy machine stops us now and then: what is late has to be late twice. */
+function readOne(target: Target, bytes: Buffer, what: string, again = true): void {
   const beganMs = performance.now();
   try {
     target.read(bytes);
@@ -48,6 +49,7 @@ function readOne(target: Target, bytes: Buffer, what: string): void {
       throw new Error(`${what}: ${bytes.toString("hex")}: ${inspect(error)}`, { cause: error });
   }
   const tookMs = performance.now() - beganMs;
+  if (tookMs >= CASE_MS_MAX && again) return readOne(target, bytes, what, false);
   assert.ok(tookMs < CASE_MS_MAX, `${what} took ${tookMs} ms: ${bytes.toString("hex")}`);
 }
 
