@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test build lint fmt cover bench bench-scale torture powercut clean
+.PHONY: help run test build lint fmt cover bench bench-peers bench-scale torture powercut clean
 
 NPX := npx --no-install
 
@@ -31,8 +31,12 @@ fmt: node_modules/.installed ## format the sources in place
 cover: node_modules/.installed ## line coverage of engine/ and index/, at least 90 %
 	@$(NPX) c8 node --import tsx test/run.ts
 
-bench: build ## measure against raw file operations, under a minute
-	@node dist/test/bench/run.js
+bench: build ## measure against raw file operations, and Redis if it is there, under a minute
+	@node dist/test/bench/run.js $(if $(JSON),--json $(JSON))
+
+bench-peers: build ## install what users would pick instead, measure it too, write test/bench/RESULTS.md
+	@test/bench/peers/install.sh
+	@node dist/test/bench/peers.js $(if $(JSON),--json $(JSON))
 
 bench-scale: build ## how start, wipe, memory and index grow to 4,000,000 blocks; some minutes, 1.5 GB in BENCH_DIR or /tmp
 	@node dist/test/bench/scale.js

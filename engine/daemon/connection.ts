@@ -1,6 +1,7 @@
 /** The server's side of one connection: frames in, operations run side by side, replies out, within limits. */
 import type { Socket } from "node:net";
 import { CacheError, isCacheError, messageOf } from "../../index/core/errors.js";
+import { readingSocket } from "./accepted-socket.js";
 import type { BufferPool } from "./buffer-pool.js";
 import { Fields } from "./fields.js";
 import { encodeFrame, FrameParser } from "./frames.js";
@@ -23,6 +24,8 @@ import { ReplyWriter } from "./reply-writer.js";
 /** What all connections of a server share. */
 export interface ConnectionContext extends OperationServices {
   readonly pool: BufferPool;
+  /** What is read of any connection, and taken at once. */
+  readonly scratch: Buffer;
   readonly limits: ServerLimits;
   readonly version: string;
   readonly log: Logger;
@@ -60,6 +63,8 @@ export class Connection {
   readonly #leases: LeaseTable;
   readonly #replies: ReplyWriter;
   #receiving: Job | undefined;
+  /** The next read goes to the place of a payload. */
+  #straight = false;
   /** The next request waits for the next turn of the event loop. */
   #turnOver = false;
   #greeted = false;
@@ -75,17 +80,21 @@ export class Connection {
   #stalledTicks = 0;
   #ticks = 0;
 
-  constructor(context: ConnectionContext, socket: Socket) {
+  constructor(context: ConnectionContext, accepted: Socket) {
     this.#context = context;
-    this.#socket = socket;
     this.#handles = new HandleTable(context.limits.handlesPerConnection, context.handles);
     this.#leases = new LeaseTable(context.limits, context.waits, context.log);
-    this.#replies = new ReplyWriter(socket, context.pool);
     this.#parser = new FrameParser({
       onHeader: (header, payloadBytes) => this.#onHeader(header, payloadBytes),
       onFrame: () => this.#onFrame(),
     });
-    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
+    const socket = readingSocket(accepted, {
+      place: () => this.#place(),
+      onRead: (count) => this.#onRead(count),
+      onData: (chunk) => this.#onPiece(() => this.#parser.push(chunk)),
+    });
+    this.#socket = socket;
+    this.#replies = new ReplyWriter(socket, context.pool);
     socket.on("end", () => this.#onEnd());
     socket.on("error", (error) => context.log.debug("connection failed", { error: messageOf(error) }));
     socket.on("close", () => this.#onClose());
@@ -148,10 +157,22 @@ export class Connection {
     this.destroy();
   }
 
-  #onData(chunk: Buffer): void {
+  /** Payloads are read straight to the memory that they are to lie in, which is ours until the connection has ended. */
+  #place(): Uint8Array {
+    const place = this.#refused ? undefined : this.#parser.place();
+    this.#straight = place !== undefined;
+    return place ?? this.#context.scratch;
+  }
+
+  #onRead(count: number): void {
+    if (this.#straight) this.#onPiece(() => this.#parser.took(count));
+    else this.#onPiece(() => this.#parser.push(this.#context.scratch.subarray(0, count)));
+  }
+
+  #onPiece(take: () => void): void {
     if (this.#refused || this.#draining) return;
     this.#chunks += 1;
-    this.#parse(() => this.#parser.push(chunk));
+    this.#parse(take);
   }
 
   #parse(step: () => void): void {
@@ -185,7 +206,7 @@ export class Connection {
   }
 
   #onHeader(bytes: Buffer, payloadBytes: number): Uint8Array | undefined {
-    const header = decodeHeader(bytes);
+    const header = decodeHeader(Buffer.from(bytes)); // what it points to is used until the request is served
     const fields = new Fields(header, "E_ARGUMENT");
     const id = requestId(header);
     const name = header["op"];

@@ -66,6 +66,8 @@ export interface Server {
 
 /** The kernel holds it to net.core.somaxconn. A full one would turn clients away that never did any harm. */
 const BACKLOG = 4096;
+/** Holds the requests that one read finds, and the beginning of a payload. */
+const SCRATCH_BYTES = 64 * 1024;
 
 /**
  * Listens on a Unix socket with mode 0600, or 0660 for a group; resolves when clients can connect. The caller owns the cache directory.
@@ -101,6 +103,7 @@ class SocketServer implements Server {
     this.#context = {
       cache: options.cache,
       pool: new BufferPool(),
+      scratch: Buffer.allocUnsafeSlow(SCRATCH_BYTES),
       limits,
       version: options.version,
       log: options.log,
@@ -115,7 +118,9 @@ class SocketServer implements Server {
       ...(options.config !== undefined && { config: options.config }),
       onClosed: (connection) => this.#onClosed(connection),
     };
-    this.#net = createServer({ allowHalfOpen: true }, (socket) => this.#onConnection(socket));
+    this.#net = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
+      this.#onConnection(socket),
+    );
     this.#ticker = setInterval(() => this.#tick(), tickMs);
     this.#ticker.unref();
   }

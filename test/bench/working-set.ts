@@ -4,11 +4,11 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { type BlockCache, SLOT_BYTES, type Tag, openCache } from "../../engine/cache.js";
+import { benchTag } from "./stores/tagcache.js";
 
 /** 512 MiB. */
 export const BLOCKS = 2048;
-const BLOCKS_A_FILE = 64;
-const CAPACITY_BYTES = 1024 ** 3;
+export const CAPACITY_BYTES = 1024 ** 3;
 export const IN_FLIGHT = 8;
 
 export interface WorkingSet {
@@ -23,8 +23,15 @@ export interface WorkingSet {
   close(): Promise<void>;
 }
 
-export async function makeWorkingSet(under = process.env["BENCH_DIR"] ?? os.tmpdir()): Promise<WorkingSet> {
-  const directory = fs.mkdtempSync(path.join(under, "tagcache-bench-"));
+/** A fresh directory, in BENCH_DIR if that is set, that is gone when the process has ended. */
+export function benchDirectory(): string {
+  const directory = fs.mkdtempSync(path.join(process.env["BENCH_DIR"] ?? os.tmpdir(), "tagcache-bench-"));
+  process.once("exit", () => fs.rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+export async function makeWorkingSet(): Promise<WorkingSet> {
+  const directory = benchDirectory();
   const cache = await openCache({ directory, capacityBytes: CAPACITY_BYTES });
   const content = Array.from({ length: 64 }, () => randomFillSync(Buffer.allocUnsafeSlow(SLOT_BYTES)));
   const tags = Array.from({ length: BLOCKS }, (_, index) => benchTag(index));
@@ -42,12 +49,6 @@ export async function makeWorkingSet(under = process.env["BENCH_DIR"] ?? os.tmpd
     fs.rmSync(directory, { recursive: true });
   };
   return { cache, directory, capacityBytes: CAPACITY_BYTES, slots, content, tag, close };
-}
-
-/** The tag of block `index` of the working set, and beyond it. */
-export function benchTag(index: number): Tag {
-  const inode = `file-${Math.floor(index / BLOCKS_A_FILE)}`;
-  return { fs: "bench", volume: "volume", inode, block: index % BLOCKS_A_FILE };
 }
 
 function slotFiles(root: string): string[] {

@@ -1,0 +1,42 @@
+/** One client of a store, started by clients.ts: `client-process.js STORE DIRECTORY SOCKET`. */
+import { SLOT_BYTES } from "../../engine/cache.js";
+import { PAGE_BYTES, SLOT_PAGES } from "../../index/core/layout.js";
+import type { ClientReport, ClientTask } from "./clients.js";
+import { type StoreName, openStore } from "./contestants.js";
+import { percentile, seeded } from "./rounds.js";
+import type { Store } from "./stores/store.js";
+import { BLOCKS } from "./working-set.js";
+
+const random = seeded(process.pid);
+const block = Buffer.allocUnsafeSlow(SLOT_BYTES);
+const page = block.subarray(0, PAGE_BYTES);
+/** Timer events and messages get a turn after so many operations of a store that needs none. */
+const TURN = 64;
+
+async function work(store: Store, { workload, ms }: ClientTask): Promise<ClientReport> {
+  const one = (): boolean | Promise<boolean> =>
+    workload === "whole"
+      ? store.get(random() % BLOCKS, block)
+      : store.range(random() % BLOCKS, (random() % SLOT_PAGES) * PAGE_BYTES, page);
+  const took: number[] = [];
+  const beganMs = performance.now();
+  let beforeMs = beganMs;
+  while (beforeMs - beganMs < ms) {
+    const answer = one();
+    if (!(typeof answer === "boolean" ? answer : await answer)) throw new Error("want a hit, got a miss");
+    const nowMs = performance.now();
+    took.push((nowMs - beforeMs) * 1000);
+    beforeMs = nowMs;
+    if (took.length % TURN === 0 && typeof answer === "boolean") await new Promise(setImmediate);
+  }
+  return { count: took.length, ms: beforeMs - beganMs, p99Us: percentile(took, 99) };
+}
+
+const [name, directory = "", socketPath = ""] = process.argv.slice(2);
+const store = await openStore(name as StoreName, { directory, socketPath });
+if (typeof store === "string") throw new Error(store);
+process.on("message", (task: ClientTask) => {
+  void work(store, task).then((report) => process.send?.(report)); // a failure ends the process, and its parent says so
+});
+process.on("disconnect", () => process.exit());
+process.send?.("ready");
