@@ -35,6 +35,7 @@ import { type ObjectCounters, Objects } from "./objects.js";
 import type { Scrub } from "./scrub.js";
 import { Checksummer } from "./slots/checksums.js";
 import { HotSlots } from "./slots/hot.js";
+import { nodeIo } from "./slots/io.js";
 import { Sequence } from "./sequence.js";
 import type { SessionOptions } from "./session-options.js";
 import type { SlotFiles } from "./slots/slot-files.js";
@@ -103,7 +104,7 @@ export class Session {
     this.#pins = new PinSet(state.ledger.pins.all());
     this.gauge = this.#newGauge();
     const checksummer = new Checksummer(state.cacheId);
-    const hot = new HotSlots({ now });
+    const hot = new HotSlots({ now, driveReads: () => (io ?? nodeIo).driveReads() });
     const common = {
       counters: this.counters,
       takeSequence: this.sequence.take,

@@ -12,6 +12,7 @@ import { isNone, pagesBetween, without } from "../pages.js";
 import { type ReadPlan, readPlan } from "../read-plan.js";
 import { Checksummer } from "../slots/checksums.js";
 import { HotSlots } from "../slots/hot.js";
+import { nodeIo } from "../slots/io.js";
 import { PageSums } from "../slots/page-sums.js";
 import type { SlotFiles } from "../slots/slot-files.js";
 import type { Known } from "./known-names.js";
@@ -73,7 +74,7 @@ export class DirectReader {
   constructor(options: DirectReaderOptions) {
     this.#options = options;
     this.#checksummer = new Checksummer(options.cacheId);
-    this.#hot = new HotSlots({ now: options.now });
+    this.#hot = new HotSlots({ now: options.now, driveReads: () => nodeIo.driveReads() });
   }
 
   /** The wanted bytes, or undefined (perhaps later): ask the owner. */

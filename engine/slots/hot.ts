@@ -3,7 +3,8 @@
  * others on the thread pool (some 95 µs), so that the event loop never waits for the drive.
  *
  * A slot counts as likely if it was read or written in this session and less than half of the memory that was available
- * has been read and written since. Likely reads that turn out slow switch the guess off for a while.
+ * has been read and written since. Likely reads that turn out slow switch the guess off for a while, if the drive was
+ * read meanwhile: on a busy machine a process that has to wait for the processor takes as long.
  */
 import os from "node:os";
 import { PAGE_BYTES } from "../../index/core/layout.js";
@@ -24,9 +25,17 @@ export class HotSlots {
   #windowPages = 0;
   #lookAt = 0;
   #pausedUntilMs = Number.NEGATIVE_INFINITY;
+  readonly #driveReads: () => number | undefined;
+  #driveReadsSeen: number | undefined;
 
-  constructor(options: { now: () => number; availableBytes?: () => number }) {
+  /** @param options.driveReads how often the process has read from the drive, where that is known. */
+  constructor(options: {
+    now: () => number;
+    availableBytes?: () => number;
+    driveReads: () => number | undefined;
+  }) {
     this.#now = options.now;
+    this.#driveReads = options.driveReads;
     this.#availableBytes = options.availableBytes ?? availableMemory;
   }
 
@@ -53,11 +62,16 @@ export class HotSlots {
 
   /** To be told how long a read on the spot took. */
   took(ms: number): void {
-    if (ms > SLOW_MS) this.#pausedUntilMs = this.#now() + SLOW_PAUSE_MS;
+    if (ms <= SLOW_MS) return;
+    const before = this.#driveReadsSeen;
+    this.#driveReadsSeen = this.#driveReads();
+    if (before !== undefined && this.#driveReadsSeen === before) return;
+    this.#pausedUntilMs = this.#now() + SLOW_PAUSE_MS;
   }
 
   #look(): void {
     this.#lookAt = this.#clock;
+    this.#driveReadsSeen = this.#driveReads();
     this.#windowPages = Math.max(1, Math.floor((this.#availableBytes() * MEMORY_SHARE) / PAGE_BYTES));
   }
 }

@@ -44,11 +44,16 @@ export interface SlotIo {
   /** Undefined where there is nothing; a link is not followed. */
   lstatSync(path: string): SlotFileFacts | undefined;
   unlink(path: string): Promise<void>;
+  /** How often this process has read from a drive; undefined where the kernel does not count that. */
+  driveReads(): number | undefined;
 }
 
 const openCall = promisify(fs.open);
 const readCall = promisify(fs.read);
 const writeCall = promisify(fs.write);
+
+/** Without this file the kernel counts no reads, and says 0. */
+const COUNTS_READS = fs.existsSync("/proc/self/io");
 
 /** The real file system. */
 export const nodeIo: SlotIo = {
@@ -68,6 +73,7 @@ export const nodeIo: SlotIo = {
     return stats === undefined ? undefined : facts(stats);
   },
   unlink: promisify(fs.unlink),
+  driveReads: () => (COUNTS_READS ? process.resourceUsage().fsRead : undefined),
 };
 
 function facts(stats: fs.Stats): SlotFileFacts {

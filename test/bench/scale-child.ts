@@ -10,7 +10,7 @@ import { silent } from "../../engine/log.js";
 import { PAGE_BYTES } from "../../index/core/layout.js";
 import { GROUP_BLOCKS } from "../../index/block-group.js";
 import { BLOCKS_A_FILE, filledTag, fullLimits } from "./filled.js";
-import { type Contestant, median, medians, seeded, timedSync } from "./rounds.js";
+import { type Contestant, measure, median, seeded, timedSync } from "./rounds.js";
 import { ThreadClock, type ThreadTime, ownMs } from "./thread-time.js";
 import { zeroIo } from "./zero-io.js";
 
@@ -126,8 +126,8 @@ async function lookups(filled: ReadonlyArray<readonly [string, number]>): Promis
       warm(state, blocks);
       contestants.push(...lookupsOf(state, blocks));
     }
-    const found = await medians(contestants, ROUNDS);
-    const figure = (name: string): number => found.get(name) ?? Number.NaN;
+    const found = await measure(contestants, ROUNDS);
+    const figure = (name: string): number => found.get(name)?.medianUs ?? Number.NaN;
     return Object.fromEntries(
       filled.map(([, blocks]) => [
         blocks,

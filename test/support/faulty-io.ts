@@ -1,7 +1,7 @@
 /** The file calls of slots over a drive that fails, cuts transfers short or stalls when told to. */
 import { type SlotFileFacts, type SlotIo, nodeIo } from "../../engine/slots/io.js";
 
-export type Operation = keyof SlotIo;
+export type Operation = Exclude<keyof SlotIo, "driveReads">;
 
 /** What becomes of one call. */
 export interface Fault {
@@ -79,6 +79,11 @@ export class FaultyIo implements SlotIo {
   closeSync(fd: number): void {
     nodeIo.closeSync(fd);
     this.#begin("closeSync");
+  }
+
+  /** Every read counts as one of the drive. */
+  driveReads(): number {
+    return this.calls("readSync") + this.calls("read");
   }
 
   readSync(fd: number, target: Uint8Array, offset: number, lengthBytes: number, position: number): number {

@@ -8,8 +8,16 @@ import { bytesOf, expectHit, openAt, store, tagOf, withPlace } from "../../suppo
 const hots = suite("slots likely in memory");
 
 function made(availablePages: number) {
-  const state = { nowMs: 0, availablePages };
-  const hot = new HotSlots({ now: () => state.nowMs, availableBytes: () => state.availablePages * 4096 });
+  const state: { nowMs: number; availablePages: number; driveReads: number | undefined } = {
+    nowMs: 0,
+    availablePages,
+    driveReads: 0,
+  };
+  const hot = new HotSlots({
+    now: () => state.nowMs,
+    availableBytes: () => state.availablePages * 4096,
+    driveReads: () => state.driveReads,
+  });
   return { hot, state };
 }
 
@@ -33,11 +41,23 @@ hots("a slow read switches the guess off for a minute", () => {
   assert.equal(hot.likely(1), true);
   state.nowMs = 1000;
   hot.took(51);
+  assert.equal(hot.likely(1), true, "the drive was not read: the process had to wait for something else");
+  state.driveReads = 1;
+  hot.took(51);
   assert.equal(hot.likely(1), false);
   state.nowMs = 60_999;
   assert.equal(hot.likely(1), false);
   state.nowMs = 61_000;
   assert.equal(hot.likely(1), true);
+});
+
+hots("where the kernel does not count reads of the drive a slow read is taken for one", () => {
+  const { hot, state } = made(1e6);
+  state.driveReads = undefined;
+  hot.noteUse(1, 1);
+  assert.equal(hot.likely(1), true);
+  hot.took(51);
+  assert.equal(hot.likely(1), false);
 });
 
 hots("a machine without memory to spare reads nothing on the spot that was not read just now", () => {
