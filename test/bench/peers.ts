@@ -16,6 +16,7 @@ import { keepsBar, rounded } from "./result.js";
 import type { Timings } from "./result.js";
 import { type ChartRow, type Table, writeResults } from "./results-file.js";
 import { peerModule } from "./stores/peer-modules.js";
+import { benchFileSystem } from "./working-set.js";
 
 const CLIENT_COUNTS = [1, 8, 32] as const;
 const CLIENT_MS = 500;
@@ -42,8 +43,10 @@ async function main(): Promise<void> {
     tables.push(barTable(measured), ...hitTables(measured), putTable(measured.puts));
     tables.push(await clientTable(bench));
     tables.push(await boundedTable(bench), await reopenTable(bench));
-    step("cold reads");
-    tables.push(coldTable(await measureCold()));
+    if (benchFileSystem() !== "tmpfs") {
+      step("cold reads");
+      tables.push(coldTable(await measureCold()));
+    }
   } finally {
     await bench.close();
   }
@@ -65,8 +68,8 @@ function headOf(missing: readonly string[]): string[] {
   const servers = ["redis-server", "memcached"].map((name) => versionOf(name) ?? `${name} is not installed`);
   const memory = `${rounded(os.totalmem() / 1024 ** 3)} GiB`;
   return [
-    `\`make bench-peers\` on ${new Date().toISOString().slice(0, 10)}: ${os.cpus().length} x ${model}, ${memory}, ${os.type()} ${os.release()},`,
-    `load ${rounded(os.loadavg()[0] ?? 0)} before the end; Node ${process.version}, tagcache ${VERSION}, ${[...npm, ...servers].join(", ")}.`,
+    `\`make bench-peers\` on ${new Date().toISOString().slice(0, 10)}: ${os.cpus().length} x ${model}, ${memory}, ${os.type()} ${os.release()}, ${benchFileSystem()},`,
+    `load ${rounded(os.loadavg()[0] ?? 0)} at the end; Node ${process.version}, tagcache ${VERSION}, ${[...npm, ...servers].join(", ")}.`,
     "512 MiB of random content in each store, page cache warm; medians of interleaved rounds, in one client process unless",
     "said; servers in processes of their own, over Unix sockets. p99: 99 of 100 operations took no longer.",
     ...missing.map((why) => `Left out: ${why}.`),

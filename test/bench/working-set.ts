@@ -30,6 +30,19 @@ export function benchDirectory(): string {
   return directory;
 }
 
+const FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  0xef53: "ext4",
+  0x58465342: "xfs",
+  0x9123683e: "btrfs",
+  0x01021994: "tmpfs",
+};
+
+/** The kind of file system that a benchmark's directories lie in. */
+export function benchFileSystem(): string {
+  const { type } = fs.statfsSync(process.env["BENCH_DIR"] ?? os.tmpdir());
+  return FILE_SYSTEMS[type] ?? `file system type ${type.toString(16)}`;
+}
+
 export async function makeWorkingSet(): Promise<WorkingSet> {
   const directory = benchDirectory();
   const cache = await openCache({ directory, capacityBytes: CAPACITY_BYTES });

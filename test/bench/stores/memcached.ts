@@ -2,6 +2,7 @@
 import path from "node:path";
 import { userInfo } from "node:os";
 import { type ChildServer, startServer } from "./child-server.js";
+import { SLOT_BYTES } from "../../../engine/cache.js";
 import { ReplyClient } from "./reply-client.js";
 import type { Store } from "./store.js";
 
@@ -38,13 +39,15 @@ export async function memcachedStore(socketPath: string): Promise<Store> {
   const client = await ReplyClient.open(socketPath, (line) => {
     return line.startsWith("VA ") ? Number(line.split(" ")[1]) : undefined;
   });
-  const whole = Buffer.allocUnsafeSlow(MIB);
+  /** For whole values of which a part is wanted; as many as are in flight at once. */
+  const free: Buffer[] = [];
   const found = (line: string): boolean => {
     if (!line.startsWith("VA ") && line !== "EN") throw new Error(`memcached: ${line}`);
     return line !== "EN";
   };
   return {
     name: "memcached",
+    lossy: true,
     put: async (index, bytes) => {
       const line = await client.call([`ms ${index} ${bytes.length}\r\n`, bytes, "\r\n"]);
       if (line !== "HD") throw new Error(`memcached: ${line}`);
@@ -52,7 +55,9 @@ export async function memcachedStore(socketPath: string): Promise<Store> {
     get: (index, into) => client.call([`mg ${index} v\r\n`], into).then(found),
     /** It has no ranges: the whole value has to come. */
     range: async (index, offsetBytes, into) => {
+      const whole = free.pop() ?? Buffer.allocUnsafeSlow(SLOT_BYTES);
       const there = found(await client.call([`mg ${index} v\r\n`], whole));
+      free.push(whole);
       if (there) whole.copy(into, 0, offsetBytes, offsetBytes + into.length);
       return there;
     },

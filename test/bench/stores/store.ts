@@ -12,6 +12,8 @@ export interface Store {
   /** Reads as many bytes as `into` has, from `offsetBytes` on. @returns false when the block is not there. */
   range(index: number, offsetBytes: number, into: Buffer): boolean | Promise<boolean>;
   close(): void | Promise<void>;
+  /** It may drop what it holds at any time: then a hit that turns out a miss counts as any other. */
+  readonly lossy?: true;
   /** Of tagcache: its calls without what this interface puts over them. */
   readonly cache?: BlockCache;
 }
