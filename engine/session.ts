@@ -104,7 +104,7 @@ export class Session {
     this.#pins = new PinSet(state.ledger.pins.all());
     this.gauge = this.#newGauge();
     const checksummer = new Checksummer(state.cacheId);
-    const hot = new HotSlots({ now, driveReads: () => (io ?? nodeIo).driveReads() });
+    const hot = new HotSlots({ now, driveReads: () => (options.io ?? nodeIo).driveReads() });
     const common = {
       counters: this.counters,
       takeSequence: this.sequence.take,

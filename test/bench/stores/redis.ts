@@ -1,26 +1,33 @@
 /** Redis over its Unix socket, everything in its memory and nothing on the drive unless asked for. */
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type ChildServer, startServer } from "./child-server.js";
 import { ReplyClient } from "./reply-client.js";
 import type { Store } from "./store.js";
 
 const OK = "+OK";
 const NIL = "$-1";
+/** Between two looks whether it has loaded. */
+const LOADING_MS = 5;
 
 export interface RedisOptions {
   /** Blocks beyond it are evicted, the least recently used first; no bound unless given. */
   readonly memoryBytesMax?: number;
 }
 
-/** Starts a server in `directory`, which exists; it loads what it saved there. */
-export function startRedis(directory: string, options: RedisOptions = {}): Promise<ChildServer> {
+/** Starts a server in `directory`, which exists; it has loaded what it saved there. */
+export async function startRedis(directory: string, options: RedisOptions = {}): Promise<ChildServer> {
   const socketPath = path.join(directory, "redis.sock");
   const bound =
     options.memoryBytesMax === undefined
       ? []
       : ["--maxmemory", String(options.memoryBytesMax), "--maxmemory-policy", "allkeys-lru"];
   const args = ["--port", "0", "--unixsocket", socketPath, "--dir", directory, "--save", "", ...bound];
-  return startServer("redis-server", [...args, "--daemonize", "no"], socketPath);
+  const server = await startServer("redis-server", [...args, "--daemonize", "no"], socketPath);
+  const client = await ReplyClient.open(socketPath, () => undefined);
+  while ((await client.call([request("PING")])).startsWith("-LOADING")) await sleep(LOADING_MS);
+  await client.close();
+  return server;
 }
 
 export async function redisStore(socketPath: string): Promise<Store & { save(): Promise<void> }> {
