@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   trace: async () => (await import("./commands/trace.js")).addTrace,
   replay: async () => (await import("./commands/replay.js")).addReplay,
   wipe: async () => (await import("./commands/wipe.js")).addWipe,
+  scrub: async () => (await import("./commands/scrub.js")).addScrub,
   fsck: async () => (await import("./commands/fsck.js")).addFsck,
   demo: async () => (await import("./commands/demo.js")).addDemo,
 };

@@ -16,7 +16,7 @@ import type { LimitOptions, Limits } from "./limits.js";
 import type { WriteStatus } from "./cull/write-budget.js";
 import type { TraceCalls } from "./trace-api.js";
 import type { FileMetadata } from "./metadata-api.js";
-import type { TrustStatus } from "./api-trust.js";
+import type { TrustCalls, TrustStatus } from "./api-trust.js";
 import type { HoldStatus, OpenFileCalls } from "./open-api.js";
 
 export type * from "./api-counts.js";
@@ -285,7 +285,7 @@ export interface CacheStatus extends StatusCounts {
   readonly trust: TrustStatus;
 }
 
-export interface BlockCache extends AdminCalls, LeasingCache {
+export interface BlockCache extends AdminCalls, LeasingCache, TrustCalls {
   /**
    * Reads a block, or a range of it; a hit refreshes its recency. Every byte returned was checked against the checksum
    * that was stored with it.

@@ -1,4 +1,5 @@
 /** What callers of handles pass: checked, copied where it is kept. */
+import { SCRUB_BYTES_PER_SECOND, SCRUB_BYTES_PER_SECOND_MIN, type ScrubOptions } from "./api-trust.js";
 import { CacheError } from "../index/core/errors.js";
 import { COHERENCY_BYTES_MAX, NOTE_BYTES_MAX, NOTE_NAME_BYTES_MAX } from "../index/core/layout.js";
 import { type NameBytes, checkFsName, nameBuffer } from "../index/core/names.js";
@@ -87,5 +88,17 @@ export function checkNote(fs: NameBytes, name: NameBytes, value: Uint8Array): No
   throw new CacheError(
     "E_ARGUMENT",
     `Cannot keep a note of ${value.length} bytes: want at most ${NOTE_BYTES_MAX}`,
+  );
+}
+
+/** @throws {CacheError} E_ARGUMENT. */
+export function checkScrub({
+  bytesPerSecond = SCRUB_BYTES_PER_SECOND,
+}: ScrubOptions): Required<ScrubOptions> {
+  const fits = bytesPerSecond === 0 || bytesPerSecond >= SCRUB_BYTES_PER_SECOND_MIN;
+  if (Number.isSafeInteger(bytesPerSecond) && fits) return { bytesPerSecond };
+  throw new CacheError(
+    "E_ARGUMENT",
+    `Cannot scrub at ${bytesPerSecond} bytes a second: want ${SCRUB_BYTES_PER_SECOND_MIN} or more, or 0 to end it`,
   );
 }

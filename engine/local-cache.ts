@@ -10,16 +10,16 @@ import type {
   CacheStatus,
   CullReport,
   Explanation,
-  FlushReport,
-  GetOptions,
-  GetResult,
-  InvalidateTarget,
   FileLook,
   FileName,
   FilePage,
+  FlushReport,
+  GetOptions,
+  GetResult,
   HoldOptions,
   HoldResult,
   HoldStatus,
+  InvalidateTarget,
   ListPage,
   OwnedCache,
   PageOptions,
@@ -27,6 +27,7 @@ import type {
   PinPage,
   PinReport,
   PutResult,
+  ScrubOptions,
   Selector,
   StagedFile,
   StartReport,
@@ -37,7 +38,7 @@ import { driveSpace } from "./cull/drive.js";
 import type { LeaseOptions, LeaseResult } from "./lease-api.js";
 import { getOrLease } from "./lease-calls.js";
 import type { GivenBack } from "./cull/give-back.js";
-import { checkBytesMax, checkNote, checkNoteName } from "./handle-arguments.js";
+import { checkBytesMax, checkNote, checkNoteName, checkScrub } from "./handle-arguments.js";
 import { invalidate } from "./invalidate.js";
 import { type LimitOptions, type Limits, checkFits, limitsOf } from "./limits.js";
 import type { DirectSource } from "./direct-api.js";
@@ -281,6 +282,14 @@ export class LocalCache implements OwnedCache {
 
   unpin(what: Selector): Promise<{ readonly removed: number }> {
     return this.#admin.unpin(what);
+  }
+
+  scrub(options: ScrubOptions = {}): Promise<void> {
+    return this.#betweenWipes(async () => {
+      const { bytesPerSecond } = checkScrub(options);
+      const { scrub } = this.#session;
+      await (bytesPerSecond === 0 ? scrub.stop() : scrub.start({ all: true, bytesPerSecond }));
+    });
   }
 
   pins(page?: PageOptions<number>): Promise<PinPage> {

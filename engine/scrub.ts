@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { NO_SLOT } from "../index/core/layout.js";
-import type { ScrubStatus } from "./api-trust.js";
+import { SCRUB_BYTES_PER_SECOND, type ScrubStatus } from "./api-trust.js";
 import type { Blocks, Life } from "./blocks.js";
 import { monotonicMs } from "./clock.js";
 import type { LogFunction } from "./log.js";
@@ -13,8 +13,6 @@ import { checkedBytes, firstBadGroup } from "./slots/intact.js";
 import type { SlotFiles } from "./slots/slot-files.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
 
-/** Of the drive, unless told otherwise. */
-export const SCRUB_BYTES_PER_SECOND = 32 * 1024 * 1024;
 /** A slot takes some time even where it has few bytes. */
 const SLOT_BYTES_MIN = 4096;
 const SLOTS_A_TURN = 4096;

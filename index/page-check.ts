@@ -52,6 +52,8 @@ class Walk {
   readonly #file: Buffer;
   readonly #seen: Uint8Array;
   #lastPage = 0;
+  /** Of the newest commit: a page that claims a later one would be taken for one that may be written to. */
+  #transaction = 0n;
 
   constructor(path: string, file: Buffer) {
     this.#path = path;
@@ -70,6 +72,7 @@ class Walk {
     if (!isNew && !inTurn) this.#fail(`commits ${even} and ${odd} where one follows the other`);
     const meta = (odd > even ? 1 : 0) * PAGE_BYTES;
     if (this.#file.readUInt32LE(meta + META_TREES_AT) !== PAGE_BYTES) this.#fail("another page size");
+    this.#transaction = odd > even ? odd : even;
     const last = this.#file.readBigUInt64LE(meta + META_LAST_AT);
     // The file may end before it: what lies there is free.
     if (last >= PAGES_MAX) this.#fail(`page ${last} as its last one`);
@@ -181,6 +184,7 @@ class Walk {
     this.#claim(page);
     const at = page * PAGE_BYTES;
     if (this.#file.readBigUInt64LE(at) !== BigInt(page)) this.#fail(`page ${page} under another number`);
+    if (this.#file.readBigUInt64LE(at + 8) > this.#transaction) this.#fail(`page ${page} of a later commit`);
     return at;
   }
 

@@ -51,6 +51,7 @@ async function check({ directory, stateDirectory }: Settings, deep: boolean): Pr
       directory,
       ...(stateDirectory !== undefined && { stateDirectory }),
       deep,
+      probe: true,
       onProgress: (done, total) => {
         bar ??= startProgress("checking", total);
         bar.update(done);

@@ -61,6 +61,15 @@ const pins: Operation = {
   },
 };
 
+const scrub: Operation = {
+  payload: false,
+  async run({ fields }, { cache }) {
+    const rate = fields.has("rate") ? { bytesPerSecond: fields.uint("rate", Number.MAX_SAFE_INTEGER) } : {};
+    await cache.scrub(rate);
+    return { header: { status: "ok" } };
+  },
+};
+
 export const ADMIN_OPERATIONS: ReadonlyArray<readonly [string, Operation]> = [
   ["flush", flush],
   ["ls", list],
@@ -68,6 +77,7 @@ export const ADMIN_OPERATIONS: ReadonlyArray<readonly [string, Operation]> = [
   ["pin", pin],
   ["unpin", unpin],
   ["pins", pins],
+  ["scrub", scrub],
 ];
 
 /** @throws {CacheError} E_ARGUMENT. */

@@ -15,7 +15,7 @@ import {
   type PinReport,
   type PinStatus,
 } from "../admin-api.js";
-import type { NameBytes, Tag } from "../api.js";
+import type { NameBytes, ScrubOptions, Tag, TrustCalls } from "../api.js";
 import { checkInteger } from "./arguments.js";
 import { closedError, failureOf } from "./client-call.js";
 import type { Link } from "./client-link.js";
@@ -32,7 +32,7 @@ export const ADMIN_DEADLINE_MS = 10 * 60_000;
 const COUNT_MAX = Number.MAX_SAFE_INTEGER;
 
 /** What a client says to the daemon for an operator; the rest of the client builds on it. */
-export class AdminClient implements AdminCalls, TraceCalls {
+export class AdminClient implements AdminCalls, TraceCalls, TrustCalls {
   readonly #link: Link;
   readonly #deadlineMs: number;
 
@@ -117,6 +117,15 @@ export class AdminClient implements AdminCalls, TraceCalls {
 
   async traceStatus(): Promise<TraceStatus> {
     return decodeTrace(await this.#ask("show the recording", () => ({ op: "trace" })));
+  }
+
+  async scrub({ bytesPerSecond }: ScrubOptions = {}): Promise<void> {
+    await this.#ask("scrub", () => ({
+      op: "scrub",
+      ...(bytesPerSecond !== undefined && {
+        rate: wireInteger(checkInteger("rate", bytesPerSecond, COUNT_MAX)),
+      }),
+    }));
   }
 
   async #ask(action: string, headerOf: () => Header): Promise<Fields> {

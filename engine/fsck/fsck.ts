@@ -10,6 +10,7 @@ import { Ledger } from "../../index/ledger.js";
 import { type Checkpoint, readCheckpoint } from "../coherency/checkpoint.js";
 import { cachePaths, checkSignature } from "../coherency/directory.js";
 import { INDEX_MAP_BYTES, indexDirectory } from "../coherency/open-state.js";
+import { probeIndex } from "../coherency/index-probe.js";
 import { OwnerLock } from "../coherency/owner-lock.js";
 import { Checksummer } from "../slots/checksums.js";
 import { STATE } from "../slots/slot-table.js";
@@ -25,10 +26,14 @@ export interface FsckOptions {
   readonly stateDirectory?: string;
   /** Reads every byte and checks it against its checksum. */
   readonly deep: boolean;
+  /** Has a child read the index first: a damaged one may end whoever maps it. */
+  readonly probe?: boolean;
   /** Called now and then with entries done and their total. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/** A child may read so long before it counts as caught. */
+const PROBE_MS_MAX = 10 * 60_000;
 const NOTHING_CHECKED = { entries: 0, zeroBlocks: 0, blocksChecked: 0, bytesChecked: 0 };
 
 export interface FsckReport {
@@ -86,7 +91,9 @@ async function check(
   if (!ledger.cacheId.equals(cacheId)) findings.add("ledger-foreign", "the ledger belongs to another cache");
   const { mark, epoch } = ledger;
   if (mark.state !== "clean") {
-    findings.add("unclean", `the last owner left the mark at "${mark.state}": the next start wipes`);
+    const mayVerify = mark.state === "unclean" && mark.regime === "recoverable";
+    const after = mayVerify ? "wipes, or verifies if it is told to" : "wipes";
+    findings.add("unclean", `the last owner left the mark at "${mark.state}": the next start ${after}`);
     return reportOf(findings, undefined, NOTHING_CHECKED);
   }
   const checkpoint = readCheckpoint(paths.checkpoint);
@@ -105,7 +112,16 @@ async function check(
     );
   }
   checkFiles(paths.slots, checkpoint.slots, findings);
-  const entries = await withIndex(indexDirectory(paths, epoch), ledger, findings, async (index) => {
+  const place = { directory: indexDirectory(paths, epoch), mapBytes: INDEX_MAP_BYTES, epoch };
+  const wrong =
+    options.probe === true
+      ? await probeIndex({ ...place, cacheId: cacheId.toString("hex"), msMax: PROBE_MS_MAX, readOnly: true })
+      : undefined;
+  if (wrong !== undefined) {
+    findings.add("index-corrupt", wrong);
+    return reportOf(findings, checkpoint, NOTHING_CHECKED);
+  }
+  const entries = await withIndex(place.directory, ledger, findings, async (index) => {
     const { transactionId } = index.stats();
     if (transactionId !== mark.transactionId) {
       findings.add(

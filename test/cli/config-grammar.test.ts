@@ -42,7 +42,7 @@ test("sizes, numbers and percentages are taken as people write them", () => {
 test("words, paths and lengths are checked", () => {
   assert.equal(read("log-level", "debug"), "debug");
   assert.equal(read("log-level", "Debug"), "want one of error, warn, info, debug");
-  assert.equal(read("on-unclean", "hope"), "want wipe");
+  assert.equal(read("on-unclean", "hope"), "want one of wipe, verify");
   assert.equal(read("dir", ""), "want a path");
   assert.equal(read("dir", "a\0b"), "want no zero byte");
   assert.equal(read("dir", "x".repeat(8193)), "want at most 8192 characters");

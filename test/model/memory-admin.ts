@@ -12,7 +12,8 @@ import type {
   Selector,
 } from "../../engine/admin-api.js";
 import { LIST_ENTRIES_MAX } from "../../engine/admin-api.js";
-import type { NameBytes, Tag } from "../../engine/api.js";
+import type { NameBytes, ScrubOptions, Tag, TrustCalls } from "../../engine/api.js";
+import { checkScrub } from "../../engine/handle-arguments.js";
 import { CacheError } from "../../index/core/errors.js";
 import { checkBlock, checkFsName, checkName } from "../../index/core/names.js";
 import { type Selection, checkSelector } from "../../index/core/selector.js";
@@ -28,7 +29,7 @@ interface Found {
 
 type Pin = { readonly id: number; readonly selection: Selection; whole: boolean };
 
-export abstract class MemoryAdmin implements AdminCalls {
+export abstract class MemoryAdmin implements AdminCalls, TrustCalls {
   #pins: Pin[] = [];
   #nextPin = 1;
 
@@ -144,6 +145,12 @@ export abstract class MemoryAdmin implements AdminCalls {
       return selection.fs !== undefined && !pin.selection.fs?.equals(selection.fs);
     });
     return { removed: before - this.#pins.length };
+  }
+
+  /** What is in memory is what was stored. */
+  async scrub(options: ScrubOptions = {}): Promise<void> {
+    await this.enter("scrub");
+    checkScrub(options);
   }
 
   async pins({ after = 0, limit }: PageOptions<number> = {}): Promise<PinPage> {
