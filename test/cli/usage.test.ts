@@ -97,7 +97,11 @@ const REFUSED: [string[], number, RegExp][] = [
   [["serve", "--dir", "DIR/c", "--capacity", "7PiB"], 78, /capacity of \d+ bytes: the drive has/],
   [["serve", "--dir", "DIR/c", "--slots", "15"], 78, /Cannot use 15 slots: want 16/],
   [["serve", "--dir", "DIR/c", "--slots", "many"], 64, /Cannot use --slots "many": want a whole number$/],
-  [["serve", "--dir", "DIR/c", "--on-unclean", "hope"], 64, /Cannot use --on-unclean "hope": want one of wipe, verify$/],
+  [
+    ["serve", "--dir", "DIR/c", "--on-unclean", "hope"],
+    64,
+    /Cannot use --on-unclean "hope": want one of wipe, verify$/,
+  ],
   [
     ["serve", "--dir", "DIR/c", "--log-level", "loud"],
     64,
