@@ -36,6 +36,9 @@ export async function markClean(parts: CloseParts): Promise<void> {
   await writeBack.drain();
   if (writeBack.failed) throw new CacheError("E_IO", "Cannot stop clean: the drive failed to keep a slot");
   reached("close: slots synced");
+  // A flush of the index that failed was noted there.
+  if (ledger.mark.regime !== state.regime)
+    throw new CacheError("E_IO", "Cannot stop clean: the drive failed to keep the index");
   for (const directory of files.madeIn) syncDirectory(directory);
   reached("close: directories synced");
   await index.sync();

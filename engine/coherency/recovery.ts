@@ -25,6 +25,7 @@ export class Recovery {
   #discovery: Discovery;
   #survey: Survey | undefined;
   #surveying: Promise<void> = Promise.resolve();
+  #stopped = false;
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
@@ -33,6 +34,7 @@ export class Recovery {
 
   /** Begins, and goes on in the background. */
   start(): void {
+    this.#stopped = false;
     this.#discovery = this.#newDiscovery();
     if (!this.#parts.table.surveying) {
       this.#discovery.start();
@@ -52,8 +54,10 @@ export class Recovery {
 
   /** Resolves when nothing is under way; what is not known yet stays unknown until the next start. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#survey?.stop();
-    await Promise.all([this.#surveying, this.#discovery.stop(), this.#parts.scrub.stop()]);
+    await this.#surveying;
+    await Promise.all([this.#discovery.stop(), this.#parts.scrub.stop()]);
   }
 
   /** A block whose slot nobody has claimed yet was asked for. @returns whether the slot is its own now. */
@@ -82,9 +86,10 @@ export class Recovery {
     const { surveying: _, ...mark } = state.ledger.mark;
     await state.ledger.setMark(mark);
     log("info", "all that the index names has its slot", { blocks: survey.claims });
+    if (this.#stopped) return;
     this.#discovery.start();
     await refitPins();
-    await scrub.start({ all: false });
+    if (!this.#stopped) await scrub.start({ all: false });
   }
 
   #newDiscovery(): Discovery {
