@@ -285,11 +285,7 @@ export class LocalCache implements OwnedCache {
   }
 
   scrub(options: ScrubOptions = {}): Promise<void> {
-    return this.#betweenWipes(async () => {
-      const { bytesPerSecond } = checkScrub(options);
-      const { scrub } = this.#session;
-      await (bytesPerSecond === 0 ? scrub.stop() : scrub.start({ all: true, bytesPerSecond }));
-    });
+    return this.#betweenWipes(() => this.#session.scrub.request(checkScrub(options)));
   }
 
   pins(page?: PageOptions<number>): Promise<PinPage> {

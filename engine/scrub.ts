@@ -58,6 +58,11 @@ export class Scrub {
     });
   }
 
+  /** As TrustCalls.scrub. */
+  request({ bytesPerSecond }: { bytesPerSecond: number }): Promise<void> {
+    return bytesPerSecond === 0 ? this.stop() : this.start({ all: true, bytesPerSecond });
+  }
+
   /** Resolves when nothing is being read. */
   async stop(): Promise<void> {
     this.#run = undefined;
