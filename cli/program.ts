@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   unpin: async () => (await import("./commands/unpin.js")).addUnpin,
   pins: async () => (await import("./commands/pins.js")).addPins,
   cull: async () => (await import("./commands/cull.js")).addCull,
+  tune: async () => (await import("./commands/tune.js")).addTune,
   trace: async () => (await import("./commands/trace.js")).addTrace,
   replay: async () => (await import("./commands/replay.js")).addReplay,
   wipe: async () => (await import("./commands/wipe.js")).addWipe,

@@ -20,6 +20,7 @@ const COMMANDS = [
   "get",
   "put",
   "cull",
+  "tune",
   "wipe",
   "fsck",
   "demo",
