@@ -131,7 +131,9 @@ class Client extends AdminClient implements CacheClient {
   async get(tag: Tag, options?: GetOptions): Promise<GetResult> {
     this.#checkOpen();
     const { offsetBytes, lengthBytes } = checkSpan(options);
-    const read = await this.#read(tag, { offsetBytes, lengthBytes }, options?.into);
+    const found = this.#read(tag, { offsetBytes, lengthBytes }, options?.into);
+    // A hit that is in memory costs no turn of the microtask queue either.
+    const read = found instanceof Promise ? await found : found;
     if (read !== undefined) return { kind: "hit", bytes: read };
     const header = {
       op: "get",
@@ -259,10 +261,14 @@ class Client extends AdminClient implements CacheClient {
   }
 
   /** Reads here, if that can be done; a promise only if the bytes are not likely in memory. */
-  #read(tag: Tag, span: Span, into?: Uint8Array): Buffer | undefined | Promise<Buffer | undefined> {
+  #read(
+    tag: Tag,
+    { offsetBytes, lengthBytes }: Span,
+    into?: Uint8Array,
+  ): Buffer | undefined | Promise<Buffer | undefined> {
     if (this.#direct === undefined) return undefined;
-    const target = into === undefined ? {} : { into: nameBuffer(into) };
-    return this.#direct.get(tag, checkBlock(tag.block), { ...span, ...target });
+    const wanted = { offsetBytes, lengthBytes, into: into && nameBuffer(into) };
+    return this.#direct.get(tag, checkBlock(tag.block), wanted);
   }
 
   #checkOpen(): void {

@@ -34,7 +34,7 @@ export interface WantedPart {
   /** Where the block ends, if the caller knows; then all of the part has to be there. Else it is cut where the block ends. */
   readonly endBytes?: number;
   /** Takes the bytes from its start; a fresh buffer is made unless given. */
-  readonly into?: Buffer;
+  readonly into?: Buffer | undefined;
 }
 
 export interface DirectReaderOptions {

@@ -24,7 +24,7 @@ async function run(): Promise<void> {
   for (let reads = 1; !over; reads += 1) {
     // Most often one of a few blocks, so that reads and changes meet.
     const number = Math.floor(random() * (random() < 0.5 ? BLOCKS : 12));
-    const whole = random() < 0.4;
+    const whole = random() < 0.15;
     const from = whole ? 0 : Math.floor(random() * 64) * 4096 + (random() < 0.3 ? 1024 : 0);
     const lengthBytes = whole ? SLOT_BYTES : Math.min(4096, SLOT_BYTES - from);
     const floor = Math.max(floors.of(number), seen[number] as number);

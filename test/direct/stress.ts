@@ -14,7 +14,9 @@ import type { CacheClient } from "../../engine/daemon/client.js";
 
 /** Room for some sixty of two hundred blocks. */
 export const CAPACITY_MIB = 16;
-const WRITERS = 6;
+const WRITERS = 4;
+/** A writer rests so long at most between two changes: else most of what is read is on its way out. */
+const REST_MS = 8;
 const READERS = 4;
 
 export interface StressReport {
@@ -114,6 +116,7 @@ class Changer {
       else await this.#put(number);
       this.#busy.delete(number);
       this.changes += 1;
+      await sleep(this.#random() * REST_MS);
     }
   }
 
