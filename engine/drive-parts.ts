@@ -12,6 +12,7 @@ import type { SessionOptions } from "./session-options.js";
 import { probeDrive } from "./slots/probe.js";
 import { SlotFiles } from "./slots/slot-files.js";
 import { STATE } from "./slots/slot-table.js";
+import { Tracing } from "./trace/tracing.js";
 import { WriteBack } from "./slots/write-back.js";
 
 export interface DriveParts {
@@ -20,6 +21,7 @@ export interface DriveParts {
   readonly health: DriveHealth;
   readonly drive: Drive;
   readonly publisher: Publisher | undefined;
+  readonly tracing: Tracing;
 }
 
 /** @param later what is asked for by a call is made later than these. */
@@ -61,7 +63,7 @@ export function openDriveParts(
     now,
     log,
     probe: () => probeDrive(paths.probe, io),
-    onChange: (sick) => publisher?.pause(sick),
+    onChange: (sick) => publisher?.pause("sick", sick),
   });
   const onError = (slot: number, error: CacheError): void => {
     health.noteError(slot, error);
@@ -74,7 +76,9 @@ export function openDriveParts(
     thresholds: later.limits,
     now,
   });
-  return { files, writeBack: new WriteBack({ files, now, onError }), health, drive, publisher };
+  const onChange = (recording: boolean): void => publisher?.pause("recording", recording);
+  const tracing = new Tracing({ now, log, onChange });
+  return { files, writeBack: new WriteBack({ files, now, onError }), health, drive, publisher, tracing };
 }
 
 /** Slot files of before there was a group get it too, in the background. */

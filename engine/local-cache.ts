@@ -107,7 +107,8 @@ export class LocalCache implements OwnedCache {
     const object = volume && objects.findIn(volume, tag.inode);
     if (object === undefined) {
       counters.missed(volume?.tally ?? counters.otherVolumes);
-      if (this.#session.tracing.recorder !== undefined) blocks.note(unknownFile(tag), block, span, "miss");
+      if (this.#session.onDrive.tracing.recorder !== undefined)
+        blocks.note(unknownFile(tag), block, span, "miss");
       return MISS;
     }
     return blocks.read(object, block, span, into && nameBuffer(into));
@@ -189,17 +190,17 @@ export class LocalCache implements OwnedCache {
   }
 
   startTrace(options: TraceOptions): Promise<TraceStatus> {
-    return this.#betweenWipes(() => this.#session.tracing.start(options));
+    return this.#betweenWipes(() => this.#session.onDrive.tracing.start(options));
   }
 
   async stopTrace(): Promise<TraceStatus> {
     this.#checkOpen();
-    return this.#session.tracing.stop();
+    return this.#session.onDrive.tracing.stop();
   }
 
   async traceStatus(): Promise<TraceStatus> {
     this.#checkOpen();
-    return this.#session.tracing.status();
+    return this.#session.onDrive.tracing.status();
   }
 
   get direct(): DirectSource | undefined {
@@ -343,8 +344,8 @@ export class LocalCache implements OwnedCache {
       life: this.#session.blocks.life,
       invalidation: this.#session.sequence.lastStamp,
       limits: this.#session.limits,
-      drive: this.#session.drive.status(),
-      health: this.#session.health.status(),
+      drive: this.#session.onDrive.drive.status(),
+      health: this.#session.onDrive.health.status(),
       indexBytes: this.#session.gauge.fileBytes(),
       table: this.#session.table,
       counters: this.#session.counters,
@@ -365,7 +366,7 @@ export class LocalCache implements OwnedCache {
   #admit(): BypassReason | undefined {
     this.#checkOpen();
     if (this.#mode !== "running") return "closing";
-    return this.#session.health.sick ? "drive-sick" : undefined;
+    return this.#session.onDrive.health.sick ? "drive-sick" : undefined;
   }
 
   /** Runs `body` at once, or after the wipe that is under way; no wipe and no close comes in between. */

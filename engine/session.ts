@@ -13,7 +13,6 @@ import { markClean } from "./coherency/close-state.js";
 import { type Recovery, checkersOf } from "./coherency/recovery.js";
 import { createIndex, releaseState, removeOldIndexes } from "./coherency/open-state.js";
 import { Counters } from "./counters.js";
-import type { Drive } from "./cull/drive.js";
 import { SlotLinks } from "./cull/linked-slots.js";
 import { WriteBudget } from "./cull/write-budget.js";
 import { PinSet } from "./cull/pin-set.js";
@@ -22,9 +21,7 @@ import { inTime } from "./in-time.js";
 import type { GivenBack } from "./cull/give-back.js";
 import type { DirectSource } from "./direct-api.js";
 import { LocalDirectSource } from "./direct/direct-source.js";
-import type { Publisher } from "./direct/publisher.js";
-import { openDriveParts, shareFiles } from "./drive-parts.js";
-import type { DriveHealth } from "./drive-health.js";
+import { type DriveParts, openDriveParts, shareFiles } from "./drive-parts.js";
 import { Housekeeper } from "./housekeeper.js";
 import { IndexGauge } from "./index-gauge.js";
 import { Latencies } from "./latencies.js";
@@ -38,11 +35,8 @@ import { HotSlots } from "./slots/hot.js";
 import { nodeIo } from "./slots/io.js";
 import { Sequence } from "./sequence.js";
 import type { SessionOptions } from "./session-options.js";
-import type { SlotFiles } from "./slots/slot-files.js";
 import type { HandleParts } from "./volume-handle.js";
-import { Tracing } from "./trace/tracing.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
-import type { WriteBack } from "./slots/write-back.js";
 import { reached } from "../index/core/steps.js";
 
 /** Names of an empty index, and its mark. */
@@ -59,7 +53,6 @@ export class Session {
   readonly table: SlotTable;
   readonly counters = new Counters();
   readonly latencies: Latencies;
-  readonly tracing: Tracing;
   readonly budget: WriteBudget;
   readonly gauge: IndexGauge;
   readonly blocks: Blocks;
@@ -69,14 +62,10 @@ export class Session {
   readonly openFiles: OpenFiles;
   readonly #pins: PinSet;
   readonly #links = new SlotLinks();
-  readonly #files: SlotFiles;
-  readonly #writeBack: WriteBack;
-  readonly drive: Drive;
-  readonly health: DriveHealth;
   readonly scrub: Scrub;
   readonly #recovery: Recovery;
   readonly sequence: Sequence;
-  readonly publisher: Publisher | undefined;
+  readonly onDrive: DriveParts;
   readonly direct: DirectSource | undefined;
   #closing = false;
   #removing: Promise<void>;
@@ -87,20 +76,14 @@ export class Session {
     this.#limits = limits;
     this.table = state.table;
     this.latencies = new Latencies(now);
-    this.tracing = new Tracing({ now, log });
     this.budget = new WriteBudget(() => this.#limits, now);
-    const onDrive = openDriveParts(options, {
+    this.onDrive = openDriveParts(options, {
       limits: () => this.#limits,
       index: () => this.blocks.life.index,
       epoch: () => this.blocks.life.epoch,
       onTrouble: this.#onTrouble,
     });
-    this.#files = onDrive.files;
-    this.#writeBack = onDrive.writeBack;
-    this.drive = onDrive.drive;
-    this.health = onDrive.health;
-    this.publisher = onDrive.publisher;
-    this.sequence = new Sequence(state.nextSequence, (noticed) => this.publisher?.note(noticed));
+    this.sequence = new Sequence(state.nextSequence, (noticed) => this.onDrive.publisher?.note(noticed));
     this.#pins = new PinSet(state.ledger.pins.all());
     this.gauge = this.#newGauge();
     const checksummer = new Checksummer(state.cacheId);
@@ -113,11 +96,10 @@ export class Session {
     };
     this.blocks = new Blocks(
       {
-        ...onDrive,
+        ...this.onDrive,
         ...common,
         table: this.table,
         latencies: this.latencies,
-        tracing: this.tracing,
         pins: this.#pins,
         budget: this.budget,
         hot,
@@ -135,7 +117,7 @@ export class Session {
       counters: this.counters,
       indexPressed: () => this.gauge.pressed(),
     });
-    this.direct = this.publisher && new LocalDirectSource(this.publisher, this, hot);
+    this.direct = this.onDrive.publisher && new LocalDirectSource(this.onDrive.publisher, this, hot);
     this.admin = this.#adminParts();
     this.pinKeeper = new PinKeeper(this.admin);
     this.openFiles = new OpenFiles({
@@ -143,9 +125,14 @@ export class Session {
       ...common,
       takeStamp: this.sequence.takeStamp,
     });
-    const own = { table: this.table, files: this.#files, blocks: this.blocks, counters: this.counters };
+    const own = {
+      table: this.table,
+      files: this.onDrive.files,
+      blocks: this.blocks,
+      counters: this.counters,
+    };
     const refitPins = () => this.pinKeeper.refit();
-    const checked = { ...own, state, checksummer, log, health: this.health, refitPins };
+    const checked = { ...own, state, checksummer, log, health: this.onDrive.health, refitPins };
     const { scrub, recovery } = checkersOf(checked);
     this.scrub = scrub;
     this.#recovery = recovery;
@@ -169,7 +156,7 @@ export class Session {
     return new IndexGauge({
       index: () => this.blocks.life.index,
       bytesMax: () => this.#limits.indexBytesMax,
-      otherBytes: () => state.ledger.fileBytes() + (this.publisher?.fileBytes ?? 0),
+      otherBytes: () => state.ledger.fileBytes() + (this.onDrive.publisher?.fileBytes ?? 0),
       now,
       onTrouble: this.#onTrouble,
     });
@@ -188,8 +175,8 @@ export class Session {
     const shared = this.#limits.shares.length + limits.shares.length > 0;
     this.#limits = limits;
     if (shared) this.#regroup();
-    this.publisher?.resize();
-    this.drive.changed();
+    this.onDrive.publisher?.resize();
+    this.onDrive.drive.changed();
     this.blocks.life.room.changed();
   }
 
@@ -221,8 +208,8 @@ export class Session {
     this.#recovery.start();
     this.#countVolumes();
     this.housekeeper.takeUp();
-    this.drive.watch(() => this.blocks.life.room.driveChanged());
-    this.publisher?.restart();
+    this.onDrive.drive.watch(() => this.blocks.life.room.driveChanged());
+    this.onDrive.publisher?.restart();
     shareFiles(this.options, () => this.#closing);
   }
 
@@ -254,7 +241,7 @@ export class Session {
       const index = await createIndex(state.paths, { ...state, epoch }, this.#numbers(NO_NAMES));
       reached("wipe: index made");
       try {
-        this.publisher?.withdraw();
+        this.onDrive.publisher?.withdraw();
         await state.ledger.setMark({ ...state.ledger.mark, ...WIPED, regime: state.regime }, { epoch });
       } catch (error) {
         await index.close();
@@ -266,9 +253,9 @@ export class Session {
       old.room.resume();
       throw new CacheError("E_IO", `Cannot wipe: ${messageOf(error)}`, { cause: error });
     } finally {
-      this.publisher?.restart();
+      this.onDrive.publisher?.restart();
       this.housekeeper.resume();
-      this.health.resume();
+      this.onDrive.health.resume();
       this.housekeeper.takeUp(); // what was given up half-way
       this.admin.walks.resume();
       this.#recovery.start();
@@ -298,10 +285,10 @@ export class Session {
     const { log } = this.options;
     let quiet = false;
     this.#closing = true;
-    this.drive.stop();
+    this.onDrive.drive.stop();
     this.openFiles.staged.abandonAll();
     try {
-      await this.publisher?.close();
+      await this.onDrive.publisher?.close();
       quiet = await this.#quiesce();
       if (!quiet) throw new CacheError("E_IO", "Cannot stop clean: the drive does not answer");
       reached("close: quiet");
@@ -312,10 +299,10 @@ export class Session {
       log("error", "stopped, but not clean: the next start will wipe", { error: messageOf(error) });
       throw error;
     } finally {
-      this.#writeBack.abandon();
-      await this.tracing.stop();
+      this.onDrive.writeBack.abandon();
+      await this.onDrive.tracing.stop();
       // A descriptor that the kernel still works on must not be closed under it.
-      if (quiet) this.#files.close();
+      if (quiet) this.onDrive.files.close();
       await releaseState(this.options.state, this.blocks.life.index);
     }
   }
@@ -327,7 +314,7 @@ export class Session {
       this.admin.walks.stop(),
       this.blocks.life.room.close(),
       this.#recovery.stop(),
-      this.health.stop(),
+      this.onDrive.health.stop(),
     ])
       .then(() => this.blocks.idle())
       .then(() => true);
@@ -340,9 +327,9 @@ export class Session {
       links: this.#links,
       policy: this.options.policy,
       pins: this.#pins,
-      files: this.#files,
-      writeBack: this.#writeBack,
-      drive: this.drive,
+      files: this.onDrive.files,
+      writeBack: this.onDrive.writeBack,
+      drive: this.onDrive.drive,
       gauge: this.gauge,
       counters: this.counters,
       latencies: this.latencies,
@@ -352,7 +339,7 @@ export class Session {
       housekeeper: () => this.housekeeper,
       onTrouble: this.#onTrouble,
     };
-    if (this.publisher !== undefined) index.follow(this.publisher);
+    if (this.onDrive.publisher !== undefined) index.follow(this.onDrive.publisher);
     return newLife(parts, { index, objects, epoch });
   }
 
@@ -392,8 +379,8 @@ export class Session {
       objectCounters: objects.counters,
       order: ranking.order(),
       table: this.table,
-      files: this.#files,
-      writeBack: this.#writeBack,
+      files: this.onDrive.files,
+      writeBack: this.onDrive.writeBack,
       nextSequence: this.sequence.next,
     });
   }

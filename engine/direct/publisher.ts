@@ -48,7 +48,7 @@ export class Publisher implements EntryFollower {
   #file: LookupFile | undefined;
   /** The file has its name. */
   #named = false;
-  #paused = false;
+  readonly #pauses = new Set<string>();
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
   /** Making and filling of the present file. */
@@ -108,10 +108,11 @@ export class Publisher implements EntryFollower {
     this.#named = false;
   }
 
-  /** Readers keep away for as long as the drive is sick. */
-  pause(paused: boolean): void {
-    this.#paused = paused;
-    this.#write((file) => file.setOpen(!paused));
+  /** Readers keep away for as long as the drive is sick, or as every access is to be seen because it is recorded. */
+  pause(reason: "sick" | "recording", paused: boolean): void {
+    if (paused) this.#pauses.add(reason);
+    else this.#pauses.delete(reason);
+    this.#write((file) => file.setOpen(this.#pauses.size === 0));
   }
 
   /** A block is about to change: it is not shown again before that is committed. */
@@ -205,7 +206,7 @@ export class Publisher implements EntryFollower {
       fs.rmSync(early, { recursive: true, force: true });
       const file = LookupFile.create({ path: early, cacheId, epoch: epoch(), buckets, mode });
       this.#file = file;
-      if (this.#paused) file.setOpen(false);
+      file.setOpen(this.#pauses.size === 0);
       await fs.promises.rename(early, path); // a large one that loses its name here takes the drive a while
       if (this.#file !== file) return;
       this.#named = true;

@@ -27,17 +27,31 @@ interface Recording {
   closed?: Promise<void>;
 }
 
+export interface TracingParts {
+  readonly now: () => number;
+  readonly log: LogFunction;
+  /** Told when a recording begins and when it ends. */
+  readonly onChange: (recording: boolean) => void;
+}
+
 export class Tracing {
   readonly #now: () => number;
   readonly #log: LogFunction;
+  readonly #onChange: (recording: boolean) => void;
   /** Who is to be told of each access; undefined while nothing is recorded. */
   recorder: Recorder | undefined;
   #last: Recording | undefined;
   #starting = false;
 
-  constructor(parts: { readonly now: () => number; readonly log: LogFunction }) {
+  constructor(parts: TracingParts) {
     this.#now = parts.now;
     this.#log = parts.log;
+    this.#onChange = parts.onChange;
+  }
+
+  #setRecorder(recorder: Recorder | undefined): void {
+    this.recorder = recorder;
+    this.#onChange(recorder !== undefined);
   }
 
   /** As TraceCalls.startTrace. */
@@ -75,7 +89,7 @@ export class Tracing {
     });
     const timer = setInterval(() => recorder.flush(), FLUSH_EVERY_MS).unref();
     this.#last = { options, startedMs, recorder, file, timer, state: "recording" };
-    this.recorder = recorder;
+    this.#setRecorder(recorder);
   }
 
   /** As TraceCalls.stopTrace. */
@@ -95,7 +109,7 @@ export class Tracing {
     const recording = this.#last;
     if (recording === undefined || recording.state === "failed") return;
     clearInterval(recording.timer);
-    this.recorder = undefined;
+    this.#setRecorder(undefined);
     recording.state = state;
     if (reason !== undefined) recording.reason = reason;
     recording.recorder.flush();
