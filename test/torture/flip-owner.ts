@@ -31,6 +31,13 @@ async function look(directory: string): Promise<Outcome> {
   return start.action === "wipe" ? { kind: "wiped", detail } : { kind: "right", detail };
 }
 
+/** An index that cannot commit keeps its owner from a clean stop; the next one has to wipe it. */
+async function afterFailure(directory: string, failure: string): Promise<Outcome> {
+  const next = await look(directory);
+  const detail = `${failure}; then: ${next.detail}`;
+  return { kind: next.kind === "wiped" ? "died once, then wiped" : "WRONG", detail };
+}
+
 const [task, ...directories] = process.argv.slice(2);
 if (task === "leave") {
   const cache = await openAt(directories[0] as string, OPTIONS);
@@ -47,6 +54,7 @@ for (const directory of directories) {
   } catch (error) {
     const refused = isCacheError(error) && ADVICE.test(error.message);
     outcome = { kind: refused ? "refused" : "WRONG", detail: String(error) };
+    if (isCacheError(error, "E_IO")) outcome = await afterFailure(directory, outcome.detail);
   }
   await new Promise<void>((resolve) => process.stdout.write(`${JSON.stringify(outcome)}\n`, () => resolve()));
 }
