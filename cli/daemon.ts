@@ -3,6 +3,7 @@ import path from "node:path";
 import { CacheError, errnoOf, isCacheError } from "../index/core/errors.js";
 import type { CacheClient } from "../engine/daemon/client.js";
 import { connect } from "../engine/daemon/client.js";
+import { NO_SOCKET } from "./config/grammar.js";
 import { CliError, EXIT } from "./exit-codes.js";
 import type { Settings } from "./settings.js";
 
@@ -18,6 +19,7 @@ export async function withDaemon<Result>(
   work: (client: CacheClient) => Promise<Result>,
   options: { readonly deadlineMs?: number } = {},
 ): Promise<Result> {
+  if (settings.socketPath === NO_SOCKET) throw noSocket();
   try {
     const client = await connect({ socketPath: settings.socketPath, ...options });
     try {
@@ -30,11 +32,19 @@ export async function withDaemon<Result>(
   }
 }
 
+function noSocket(): CliError {
+  return new CliError(
+    EXIT.unavailable,
+    `No daemon can be asked: "socket" is ${NO_SOCKET}; end it by SIGTERM`,
+  );
+}
+
 /** The daemon's client, or undefined when no daemon listens there. */
 export async function connectIfRunning(
   settings: Settings,
   options: { readonly deadlineMs?: number } = {},
 ): Promise<CacheClient | undefined> {
+  if (settings.socketPath === NO_SOCKET) return undefined;
   try {
     return await connect({ socketPath: settings.socketPath, ...options });
   } catch (error) {

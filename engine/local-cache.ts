@@ -8,6 +8,7 @@ import type {
   Bypass,
   BypassReason,
   CacheStatus,
+  CullRank,
   CullReport,
   Explanation,
   FileLook,
@@ -305,6 +306,11 @@ export class LocalCache implements OwnedCache {
 
   hold(file: FileName, options: HoldOptions = {}): HoldResult {
     return this.#session.openFiles.hold(file, options, this.#admit());
+  }
+
+  rank(file: FileName, rank: CullRank): void {
+    this.#checkOpen();
+    if (this.#mode === "running") this.#session.openFiles.rank(file, rank);
   }
 
   stage(file: FileName, options: HoldOptions = {}): StagedFile {

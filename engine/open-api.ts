@@ -20,7 +20,7 @@ export interface FileName {
 
 /**
  * How blocks of a file stand among others that are worth the same: `first` go before all others; the first time that the
- * turn of `last` comes they count as used instead. It is not remembered over a restart: say it again.
+ * turn of `last` comes they count as stored anew instead. It is not remembered over a restart: say it again.
  */
 export type CullRank = "normal" | "first" | "last";
 
@@ -34,6 +34,8 @@ export interface FileLook {
 
 /** A file that somebody has open: until it is released, its blocks are neither culled nor flushed. */
 export interface HeldFile {
+  /** Whether it is still the file that was opened: nothing was wiped or invalidated, nothing has taken its place. */
+  readonly current: boolean;
   /** Its blocks are culled again, as if they had just been used. At once; idempotent. */
   release(): void;
 }
@@ -45,7 +47,7 @@ export type HoldResult =
   | Bypass;
 
 export interface HoldOptions {
-  /** From now on, for all blocks that the file has and gets while it is open; as it was unless given. */
+  /** From now on, for all blocks that the file has and gets while it is open; as it was unless given. See also rank. */
   readonly rank?: CullRank;
 }
 
@@ -95,6 +97,8 @@ export interface OpenFileCalls {
   look(file: FileName): FileLook | undefined;
   /** Opens a file of which something is cached, at once. @throws {CacheError} E_ARGUMENT, E_CLOSED. */
   hold(file: FileName, options?: HoldOptions): HoldResult;
+  /** Sets the rank of the blocks that a file has, at once; recency is left alone. @throws {CacheError} E_ARGUMENT, E_CLOSED. */
+  rank(file: FileName, rank: CullRank): void;
   /** Begins to store a file. @throws {CacheError} E_ARGUMENT, E_CLOSED. */
   stage(file: FileName, options?: HoldOptions): StagedFile;
   /** The files of a volume that the cache knows, those without blocks too. @throws {CacheError} E_ARGUMENT, E_CLOSED. */

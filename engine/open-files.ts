@@ -63,6 +63,15 @@ export class OpenFiles {
     return { kind: "held", file: this.#heldFile(object) };
   }
 
+  /** As OpenFileCalls.rank. */
+  rank(file: FileName, rank: CullRank): void {
+    const object = this.#find(file);
+    if (object === undefined) return;
+    object.rank = rank;
+    const { ranking } = this.#parts.blocks.life;
+    for (const slot of this.#slotsOf(object)) ranking.rank(slot, rank);
+  }
+
   #find({ fs, volume, inode }: FileName): ObjectState | undefined {
     const { objects } = this.#parts.blocks.life;
     const found = objects.findVolume(fs, volume);
@@ -99,7 +108,15 @@ export class OpenFiles {
       held = false;
       if (life === this.#parts.blocks.life) this.#release(object);
     };
-    return { release };
+    const { stampMax } = object;
+    const isCurrent = (): boolean =>
+      life === this.#parts.blocks.life && object.recorded && object.stampMax === stampMax;
+    return {
+      release,
+      get current(): boolean {
+        return isCurrent();
+      },
+    };
   }
 
   #release(object: ObjectState): void {

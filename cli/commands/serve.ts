@@ -3,11 +3,11 @@ import type { Command } from "commander";
 import type { OnUnclean, OwnedCache } from "../../engine/cache.js";
 import { openCache } from "../../engine/cache.js";
 import type { PolicyName } from "../../engine/policy-names.js";
+import { type CvmfsAddress, parseCvmfsAddress } from "../../engine/daemon/cvmfs/address.js";
 import { type MetricsAddress, parseMetricsAddress } from "../../engine/daemon/metrics-address.js";
-import type { Metrics, MetricsOptions } from "../../engine/daemon/metrics.js";
-import { startServer } from "../../engine/daemon/server.js";
-import { messageOf } from "../../index/core/errors.js";
+import { isCacheError, messageOf } from "../../index/core/errors.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
+import { NO_SOCKET } from "../config/grammar.js";
 import type { KeyName } from "../config/keys.js";
 import { type Layer, limitOptionsFrom, overlay, settingsFrom } from "../config/layers.js";
 import { LiveConfig } from "../config/live.js";
@@ -16,25 +16,28 @@ import { type Given, loadFile } from "../config/sources.js";
 import { groupIdOf } from "../groups.js";
 import { example } from "../example.js";
 import { EXIT } from "../exit-codes.js";
+import { type FrontEnds, startFrontEnds } from "../front-ends.js";
 import type { CliLogger, LogFormat, LogLevel } from "../log.js";
 import { createLogger, isJournald } from "../log.js";
 import { addServeOptions, givenOf } from "../settings.js";
 import type { ReloadRequests, StopRequests } from "../signals.js";
 import { listenForReload, listenForStop } from "../signals.js";
+import { type Supervisor, isServed, supervisorOf } from "../supervisor.js";
 import { warnOfFewThreads } from "../threads.js";
-import { version } from "../version.js";
 
 /** Keeps what is made from everybody but owner and group, and the group from changing it. */
 const GROUP_UMASK = 0o027;
-/** How long requests under way may take at a stop. */
-const DRAIN_MS = 5000;
 
 /** What a daemon is started with, and what asks it to change or end. */
 interface Start {
   readonly given: Given;
   readonly file: Layer | undefined;
-  readonly socketPath: string;
+  /** Absent for a daemon without a socket of its own. */
+  readonly socketPath: string | undefined;
   readonly groupId: number | undefined;
+  readonly cvmfs: CvmfsAddress | undefined;
+  /** The CVMFS client that started this daemon. */
+  readonly supervisor: Supervisor | undefined;
   readonly log: CliLogger;
   readonly stop: StopRequests;
   readonly reloads: ReloadRequests;
@@ -66,84 +69,106 @@ async function serve(command: Command): Promise<number> {
   const given = givenOf(command);
   const file = loadFile(given.location);
   const layer = overlay(given.flags, given.environment, file);
-  const { directory, stateDirectory, socketPath } = settingsFrom(layer);
   // Before a cache is opened, or even made, for nothing.
   checkSocket(layer);
-  const limits = limitOptionsFrom(layer, directory);
-  const text = (key: KeyName): string => layer.get(key)?.text ?? "";
-  const metrics = text("metrics") === "" ? undefined : parseMetricsAddress(text("metrics"));
-  const log = createLogger({
-    level: text("log-level") as LogLevel, // the grammars of both take no other words
-    format: text("log-format") as LogFormat,
-    journald: isJournald(),
-    write: (line) => process.stderr.write(line),
-  });
+  const log = loggerOf(layer);
   early.log = log;
   guard(log);
   warnOfFewThreads(log);
+  const { socketPath } = settingsFrom(layer);
+  const text = (key: KeyName): string => layer.get(key)?.text ?? "";
+  const cvmfs = text("cvmfs") === "" ? undefined : parseCvmfsAddress(text("cvmfs"));
   const groupId = text("group") === "" ? undefined : await groupIdOf(text("group"));
   // What is made in the directory is for the group too.
   if (groupId !== undefined) process.umask(GROUP_UMASK);
-  const cache = await openCache({
-    directory,
-    onUnclean: text("on-unclean") as OnUnclean, // and neither does its
-    policy: text("policy") as PolicyName, // its grammar takes no other words
-    publish: true,
-    ...(groupId !== undefined && { groupId }),
-    log: (level, message, fields) => log[level](message, fields),
-    ...(stateDirectory !== undefined && { stateDirectory }),
-    ...limits,
-  });
-  try {
-    await serveUntilStopped(cache, { given, file, socketPath, groupId, log, stop, reloads, metrics });
-  } finally {
-    await cache.close();
-  }
+  const start = {
+    groupId,
+    given,
+    file,
+    log,
+    stop,
+    reloads,
+    cvmfs,
+    socketPath: socketPath === NO_SOCKET ? undefined : socketPath,
+    metrics: text("metrics") === "" ? undefined : parseMetricsAddress(text("metrics")),
+    supervisor: cvmfs && supervisorOf(process.env, (message) => log.warn(message)),
+  };
+  if (!(await ownAndServe(layer, start))) return EXIT.ok;
   log.flush({ all: true });
   reloads.releaseTerminal();
   return EXIT.ok;
 }
 
-async function serveUntilStopped(cache: OwnedCache, start: Start): Promise<void> {
-  const { given, file, socketPath, groupId, log, stop, metrics } = start;
-  if (stop.isRequested()) return;
-  const config = new LiveConfig({ cache, log, given, file });
-  const server = await startServer({
-    cache,
-    socketPath,
-    log,
-    onStopRequest: () => stop.request("a client"),
-    version: version(),
-    config,
-    trace: cache,
-    ...(cache.direct !== undefined && { direct: cache.direct }),
-    ...(groupId !== undefined && { groupId }),
-  });
+/** @returns false where the CVMFS client that started this daemon is served by another one already. */
+async function ownAndServe(layer: Layer, start: Start): Promise<boolean> {
+  const { cvmfs, supervisor, log, groupId } = start;
+  const { directory, stateDirectory } = settingsFrom(layer);
   try {
-    const listener = metrics && (await listenForMetrics({ cache, server, address: metrics, log }));
+    const cache = await openCache({
+      directory,
+      onUnclean: layer.get("on-unclean")?.text as OnUnclean, // the grammars of both take no other words
+      policy: layer.get("policy")?.text as PolicyName,
+      publish: true,
+      ...(groupId !== undefined && { groupId }),
+      log: (level, message, fields) => log[level](message, fields),
+      ...(stateDirectory !== undefined && { stateDirectory }),
+      ...limitOptionsFrom(layer, directory),
+    });
     try {
-      await untilStopped(cache, config, start);
-      listener?.stopping();
-      await server.close({ drainMs: DRAIN_MS });
+      await serveUntilStopped(cache, start);
     } finally {
-      await listener?.close();
+      await cache.close();
     }
-  } finally {
-    await server.close({ drainMs: DRAIN_MS });
+    return true;
+  } catch (error) {
+    if (
+      cvmfs !== undefined &&
+      supervisor !== undefined &&
+      isCacheError(error, "E_BUSY") &&
+      (await isServed(cvmfs))
+    ) {
+      log.info("another daemon serves already", { cvmfs: layer.get("cvmfs")?.text });
+      supervisor.ready();
+      return false;
+    }
+    supervisor?.failed();
+    throw error;
   }
 }
 
-/** Loaded here, because every command would be 30 ms later with it. */
-async function listenForMetrics(options: MetricsOptions): Promise<Metrics> {
-  const { startMetrics } = await import("../../engine/daemon/metrics.js");
-  return startMetrics(options);
+function loggerOf(layer: Layer): CliLogger {
+  return createLogger({
+    level: layer.get("log-level")?.text as LogLevel, // the grammars of both take no other words
+    format: layer.get("log-format")?.text as LogFormat,
+    journald: isJournald(),
+    write: (line) => process.stderr.write(line),
+  });
 }
 
-async function untilStopped(cache: OwnedCache, config: LiveConfig, start: Start): Promise<void> {
+async function serveUntilStopped(cache: OwnedCache, start: Start): Promise<void> {
+  const { given, file, log, stop } = start;
+  if (stop.isRequested()) return;
+  const config = new LiveConfig({ cache, log, given, file });
+  const supervised = start.supervisor !== undefined;
+  const frontEnds = await startFrontEnds({ ...start, cache, config, supervised });
+  try {
+    await untilStopped(cache, config, start, frontEnds);
+  } finally {
+    await frontEnds.close();
+  }
+}
+
+async function untilStopped(
+  cache: OwnedCache,
+  config: LiveConfig,
+  start: Start,
+  { locator }: FrontEnds,
+): Promise<void> {
   const { given, file, socketPath, log, stop } = start;
   const status = await cache.status();
   log.info("serving", {
-    socket: socketPath,
+    ...(socketPath !== undefined && { socket: socketPath }),
+    ...(locator !== undefined && { cvmfs: locator }),
     pid: process.pid,
     ...(file !== undefined && { config: given.location.path }),
     capacity: formatBytes(status.capacityBytes),
@@ -152,6 +177,7 @@ async function untilStopped(cache: OwnedCache, config: LiveConfig, start: Start)
     action: status.start.action,
     startMs: Math.round(status.start.ms),
   });
+  start.supervisor?.ready();
   // It never rejects, and what it has not done at a stop it leaves.
   start.reloads.attach(() => void config.reload());
   const reason = await stop.requested;

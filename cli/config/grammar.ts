@@ -1,5 +1,6 @@
 /** The texts that values of settings are written as: one grammar for flags, environment, file and `config set`. */
 import { isAbsolute } from "node:path";
+import { CVMFS_ADDRESS_WANTED, parseCvmfsAddress } from "../../engine/daemon/cvmfs/address.js";
 import { parseMetricsAddress } from "../../engine/daemon/metrics-address.js";
 import { checkSocketPath } from "../../engine/daemon/socket-path.js";
 import { isCacheError } from "../../index/core/errors.js";
@@ -44,10 +45,27 @@ export const text: Grammar = {
     /^[^\s:,]*$/.test(given) ? value(given) : malformed("a name without spaces, colons and commas"),
 };
 
+/** In place of a socket's path: there is none. */
+export const NO_SOCKET = "none";
+
 export const socketPath: Grammar = {
   ...path,
   read: (text) => (text === "" ? malformed("a path") : wantedOf(() => (checkSocketPath(text), text))),
-  readFromFile: (text) => (isAbsolute(text) ? socketPath.read(text) : malformed("an absolute path")),
+  readFromFile: (text) =>
+    text === NO_SOCKET || isAbsolute(text)
+      ? socketPath.read(text)
+      : malformed(`an absolute path, or ${NO_SOCKET}`),
+};
+
+/** Nothing means that no CVMFS clients are served. */
+export const cvmfsAddress: Grammar = {
+  wanted: CVMFS_ADDRESS_WANTED,
+  kinds: ["string"],
+  read: (text) => (text === "" ? value(text) : wantedOf(() => (parseCvmfsAddress(text), text))),
+  readFromFile: (text) =>
+    text.startsWith("unix=") && !isAbsolute(text.slice("unix=".length))
+      ? malformed("an absolute path after unix=")
+      : cvmfsAddress.read(text),
 };
 
 /** Nothing means that no metrics are served. */

@@ -6,6 +6,7 @@ import {
   budget,
   choice,
   count,
+  cvmfsAddress,
   metricsAddress,
   path,
   percent,
@@ -39,7 +40,7 @@ const TABLE = {
   socket: {
     grammar: socketPath,
     placeholder: "<path>",
-    description: "socket of the daemon (default: <dir>/sock)",
+    description: "socket of the daemon, or none (default: <dir>/sock)",
     live: false,
   },
   capacity: {
@@ -108,6 +109,13 @@ const TABLE = {
     grammar: text,
     placeholder: "<name>",
     description: "a group that may use the socket and read slot files, and so every block in the cache",
+    defaultText: "",
+    live: false,
+  },
+  cvmfs: {
+    grammar: cvmfsAddress,
+    placeholder: "<locator>",
+    description: "serve CVMFS clients as their external cache plugin: unix=PATH or tcp=127.0.0.1:PORT",
     defaultText: "",
     live: false,
   },

@@ -4,6 +4,7 @@ import type { LimitOptions, Limits } from "../../engine/cache.js";
 import type { ConfigEntry } from "../../engine/daemon/config-service.js";
 import { parseSize } from "../../index/core/units.js";
 import { defaultDirectory, parseCapacity } from "../directories.js";
+import { NO_SOCKET } from "./grammar.js";
 import type { KeyName } from "./keys.js";
 import { KEYS, KEY_NAMES } from "./keys.js";
 import { rulesOf } from "./shares.js";
@@ -14,6 +15,7 @@ export interface Settings {
   readonly directory: string;
   /** Set when the ledger lies elsewhere than in the cache directory. */
   readonly stateDirectory?: string;
+  /** NO_SOCKET where the daemon has none. */
   readonly socketPath: string;
 }
 
@@ -102,7 +104,7 @@ export function entriesFrom(layer: Layer, limits: Limits): ConfigEntry[] {
   const computed: Readonly<Partial<Record<KeyName, string>>> = {
     dir: resolve(directory),
     "state-dir": resolve(stateDirectory ?? join(directory, "ledger")),
-    socket: resolve(socketPath),
+    socket: socketPath === NO_SOCKET ? NO_SOCKET : resolve(socketPath),
     capacity: layer.get("capacity")?.text ?? String(limits.capacityBytes),
     slots: layer.get("slots")?.text ?? String(limits.slotsMax),
   };

@@ -5,6 +5,7 @@ import { checkSocketPath } from "../../engine/daemon/socket-path.js";
 import { isCacheError } from "../../index/core/errors.js";
 import { driveOf } from "../directories.js";
 import { CliError, EXIT, lineOf } from "../exit-codes.js";
+import { NO_SOCKET } from "./grammar.js";
 import { type Layer, entriesFrom, limitOptionsFrom, overlay, settingsFrom } from "./layers.js";
 import type { Given } from "./sources.js";
 
@@ -21,13 +22,21 @@ export function settledEntries({ flags, environment }: Given, file: Layer | unde
   return entriesFrom(layer, limits);
 }
 
-/** A socket path that follows from a long directory was not checked when that was read. @throws {CliError} 64, 78. */
+/**
+ * A socket path that follows from a long directory was not checked when that was read; and somebody has to be served.
+ * @throws {CliError} 64, 78.
+ */
 export function checkSocket(layer: Layer): void {
+  const { socketPath } = settingsFrom(layer);
+  const source = (layer.get("socket") ?? layer.get("dir"))?.source;
+  const status = source === "flag" ? EXIT.usage : EXIT.config;
+  if (socketPath === NO_SOCKET && layer.get("cvmfs")?.text === "") {
+    throw new CliError(status, `Cannot serve with socket ${NO_SOCKET} and no cvmfs: want one of them`);
+  }
   try {
-    checkSocketPath(settingsFrom(layer).socketPath);
+    checkSocketPath(socketPath);
   } catch (error) {
     if (!isCacheError(error, "E_ARGUMENT")) throw error;
-    const source = (layer.get("socket") ?? layer.get("dir"))?.source;
-    throw new CliError(source === "flag" ? EXIT.usage : EXIT.config, lineOf(error), { cause: error });
+    throw new CliError(status, lineOf(error), { cause: error });
   }
 }

@@ -99,12 +99,12 @@ export class Leaving {
     try {
       await this.#release();
     } catch (error) {
+      this.#releasing = undefined;
       this.#parts.onTrouble("slots that left could not be freed", error);
     }
-    this.#releasing = undefined;
   }
 
-  /** One commit at a time, each for all that left before it. */
+  /** One commit at a time, each for all that left before it. It ends in the turn that finds nothing left: no slot comes in between. */
   async #release(): Promise<void> {
     await Promise.resolve(); // so that #releasing is set before this can end
     while (this.#left.length > 0) {
@@ -114,6 +114,7 @@ export class Leaving {
       while (!(await this.#commit())) {
         if (this.#closed) {
           this.#left.unshift(...slots);
+          this.#releasing = undefined;
           return;
         }
         await sleep(COMMIT_RETRY_MS);
@@ -124,6 +125,7 @@ export class Leaving {
       for (const slot of slots) this.#pages -= this.#parts.table.pagesOf(slot);
       this.#free(slots);
     }
+    this.#releasing = undefined;
   }
 
   async #commit(): Promise<boolean> {

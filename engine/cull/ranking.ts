@@ -182,6 +182,18 @@ export class Ranking {
     if (this.#kept.drop(slot, HELD)) this.#insertAgain(slot);
   }
 
+  /** Sets the rank of the block in this slot. */
+  rank(slot: number, rank: CullRank): void {
+    if (this.#ranks.of(slot) === rank) return;
+    const kept = this.isKept(slot);
+    const before = this.#policyOf(slot);
+    this.#ranks.set(slot, rank);
+    const after = this.#policyOf(slot);
+    if (kept || after === before) return;
+    before.remove(slot);
+    after.insert(slot);
+  }
+
   /** Whether the block in this slot is in no policy: it is pinned, or its file is open. */
   isKept(slot: number): boolean {
     return this.#kept.has(slot);
@@ -353,13 +365,14 @@ export class Ranking {
     return oldest;
   }
 
-  /** The first time that its turn comes, a block of the last rank counts as used instead. */
+  /** The first time that its turn comes, a block of the last rank counts as stored anew instead: so any policy will do. */
   #inTurn(choose: () => number | undefined): number | undefined {
     for (let spared = 0; ; spared += 1) {
       const slot = choose();
       if (slot === undefined || spared === VICTIM_LOOKS_MAX || !this.#ranks.isToBeSpared(slot)) return slot;
       if (this.#only === undefined) this.#use(slot);
-      this.#policyOf(slot).touch(slot);
+      this.#policyOf(slot).evict(slot);
+      this.#policyOf(slot).insert(slot);
       this.#ranks.spare(slot);
     }
   }
