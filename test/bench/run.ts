@@ -3,6 +3,7 @@ import fs from "node:fs";
 import os from "node:os";
 import { measureBars } from "./bars.js";
 import { openBench } from "./bench.js";
+import { cvmfsResults } from "./cvmfs.js";
 import { type Result, keepsBar } from "./result.js";
 
 const json = process.argv.indexOf("--json");
@@ -28,6 +29,7 @@ try {
 } finally {
   await bench.close();
 }
+results = [...results, ...(await cvmfsResults())];
 
 const { model = "unknown processor" } = os.cpus()[0] ?? {};
 console.log(

@@ -204,12 +204,13 @@ class PluginServer implements CvmfsServer {
 
   #onClosed(connection: Connection): void {
     this.#connections.delete(connection);
-    if (this.#connections.size > 0) return;
-    this.#onAllClosed();
-    this.#tellIfIdle();
+    if (this.#connections.size === 0) this.#onAllClosed();
+    if (connection.greeted) this.#tellIfIdle();
   }
 
+  /** Who only looks whether somebody answers is no client. */
   #tellIfIdle(): void {
-    if (this.#connections.size === 0 && this.#objects.parked === 0) this.#options.onIdle?.();
+    const clients = [...this.#connections].some(({ greeted }) => greeted);
+    if (!clients && this.#objects.parked === 0) this.#options.onIdle?.();
   }
 }

@@ -32,6 +32,8 @@ export const S = {
 } as const;
 export const TYPE = { regular: 0, catalog: 1, volatile: 2 } as const;
 export const PART = 256 * 1024;
+/** Room for the answer to a read of a whole part. */
+const READ_BYTES = PART + 4096;
 
 export interface Hash {
   readonly algorithm: number;
@@ -70,10 +72,6 @@ export class PluginClient {
 
   private constructor(socket: Socket) {
     this.socket = socket;
-    const frames = new Frames();
-    socket.on("data", (chunk: Buffer) => {
-      for (const { rpc, data } of frames.push(chunk)) this.#onReply(rpc, data);
-    });
     socket.on("error", () => undefined);
     this.closed = new Promise((resolve) => {
       socket.on("close", () => {
@@ -84,13 +82,30 @@ export class PluginClient {
     });
   }
 
-  /** Connects, and shakes hands unless told otherwise. @param locator `unix=…` or `tcp=…`, as in a client's configuration. */
-  static async connect(locator: string, name: string | undefined = "test"): Promise<PluginClient> {
+  /**
+   * Connects, and shakes hands unless told otherwise. @param locator `unix=…` or `tcp=…`, as in a client's configuration.
+   * @param reuse as in Frames: for a client that asks for one thing at a time.
+   */
+  static async connect(
+    locator: string,
+    name: string | undefined = "test",
+    { reuse = false } = {},
+  ): Promise<PluginClient> {
     const [kind, place = ""] = locator.split("=");
     const [host = "", port] = place.split(":");
-    const socket = kind === "unix" ? connect(place) : connect(Number(port), host);
+    const frames = new Frames(reuse);
+    let client: PluginClient | undefined;
+    const onread = {
+      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      callback: (bytes: number, buffer: Uint8Array): boolean => {
+        const chunk = Buffer.from(buffer.buffer, buffer.byteOffset, bytes);
+        for (const { rpc, data } of frames.push(chunk)) if (client !== undefined) client.#onReply(rpc, data);
+        return true;
+      },
+    };
+    const socket = connect({ ...(kind === "unix" ? { path: place } : { port: Number(port), host }), onread });
     await once(socket, "connect");
-    const client = new PluginClient(socket);
+    client = new PluginClient(socket);
     if (name !== undefined) await client.greet(name);
     return client;
   }

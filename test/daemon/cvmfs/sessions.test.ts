@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { suite } from "uvu";
 import { bytesOf, expectSound, pause, until } from "../../support/temp-cache.js";
 import { PART, type PluginClient, S, TYPE, hashOf } from "./plugin-client.js";
@@ -81,6 +83,11 @@ sessions("that announced a reload and do not come back are let go after a while"
     idle += 1;
   };
   await withPlugin({ reloadGraceMs: 300, onIdle }, async (plugin) => {
+    const probe = connect(plugin.server.locator.slice("unix=".length));
+    await once(probe, "connect");
+    probe.destroy();
+    await until(() => plugin.server.connections === 0);
+    assert.equal(idle, 0, "who shakes no hand is no client");
     const old = await opened(plugin, "one");
     old.ioctl(1);
     await old.info();

@@ -112,38 +112,65 @@ export function frame(rpc: Buffer, data: Uint8Array = Buffer.alloc(0)): Buffer {
   return Buffer.concat([head, rpc, data]);
 }
 
+const HEAD_BYTES = 4;
+
 /** Cuts frames out of what comes. */
 export class Frames {
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  readonly #reuse: boolean;
+  #head = Buffer.alloc(HEAD_BYTES);
+  #memory = Buffer.alloc(0);
+  /** The frame under way, once its length is known. */
+  #frame: Buffer | undefined;
+  #filled = 0;
+
+  /** @param reuse a frame is valid until the next one comes; its memory is used again, as a client does that reads into its own. */
+  constructor(reuse = false) {
+    this.#reuse = reuse;
+  }
 
   *push(chunk: Buffer): Generator<{ readonly rpc: Buffer; readonly data: Buffer }> {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
-    for (;;) {
-      const whole = this.#take();
-      if (whole === undefined) return;
-      const withData = (whole[0] as number) === 0x81;
-      assert.ok(withData || whole[0] === 1, `version byte ${whole[0]}`);
-      const at = withData ? 6 : 4;
-      const rpcEnd = withData ? at + whole.readUInt16LE(4) : whole.length;
-      yield { rpc: whole.subarray(at, rpcEnd), data: whole.subarray(rpcEnd) };
+    for (let at = 0; at < chunk.length;) {
+      const whole = this.#reuse && this.#filled === 0 ? wholeFrame(chunk, at) : undefined;
+      if (whole !== undefined) {
+        at += whole.length;
+        yield cut(whole);
+        continue;
+      }
+      const target = this.#frame ?? this.#head;
+      const take = Math.min(chunk.length - at, target.length - this.#filled);
+      chunk.copy(target, this.#filled, at, at + take);
+      this.#filled += take;
+      at += take;
+      if (this.#filled < target.length) return;
+      if (this.#frame === undefined) {
+        this.#frame = this.#take(HEAD_BYTES + this.#head.readUIntLE(1, 3));
+        this.#head.copy(this.#frame);
+        continue;
+      }
+      this.#frame = undefined;
+      this.#filled = 0;
+      yield cut(target);
     }
   }
 
-  #take(): Buffer | undefined {
-    if (this.#bytes < 4) return undefined;
-    let [first = Buffer.alloc(0)] = this.#chunks;
-    if (first.length < 4) {
-      first = Buffer.concat(this.#chunks);
-      this.#chunks = [first];
-    }
-    const length = 4 + first.readUIntLE(1, 3);
-    if (this.#bytes < length) return undefined;
-    const all = this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks);
-    const rest = all.subarray(length);
-    this.#chunks = rest.length === 0 ? [] : [rest];
-    this.#bytes = rest.length;
-    return all.subarray(0, length);
+  #take(bytes: number): Buffer {
+    if (!this.#reuse) return Buffer.allocUnsafe(bytes);
+    if (this.#memory.length < bytes) this.#memory = Buffer.allocUnsafeSlow(bytes);
+    return this.#memory.subarray(0, bytes);
   }
+}
+
+/** The frame that begins at this place, if all of it is here. */
+function wholeFrame(chunk: Buffer, at: number): Buffer | undefined {
+  if (chunk.length - at < HEAD_BYTES) return undefined;
+  const end = at + HEAD_BYTES + chunk.readUIntLE(at + 1, 3);
+  return end <= chunk.length ? chunk.subarray(at, end) : undefined;
+}
+
+function cut(whole: Buffer): { readonly rpc: Buffer; readonly data: Buffer } {
+  const withData = (whole[0] as number) === 0x81;
+  assert.ok(withData || whole[0] === 1, `version byte ${whole[0]}`);
+  const at = withData ? 6 : HEAD_BYTES;
+  const rpcEnd = withData ? at + whole.readUInt16LE(4) : whole.length;
+  return { rpc: whole.subarray(at, rpcEnd), data: whole.subarray(rpcEnd) };
 }
