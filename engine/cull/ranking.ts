@@ -9,6 +9,7 @@ import type { SlotTable } from "../slots/slot-table.js";
 import { grown } from "../slots/slot-table.js";
 import type { CullRank } from "../open-api.js";
 import type { PolicyName } from "../policy-names.js";
+import { inOrderOfUse } from "./order-of-use.js";
 import { HELD, KeptSlots, PINNED } from "./kept-slots.js";
 import { type CullPolicy, type MayLeave, VICTIM_LOOKS_MAX } from "./policy.js";
 import { Ranks } from "./ranks.js";
@@ -326,24 +327,10 @@ export class Ranking {
 
   #cullable(): Array<Iterable<number>> {
     return [this.#early, this.#policies].map(([only, ...others]) =>
-      others.length === 0 ? (only as CullPolicy).order() : this.#byUse([only as CullPolicy, ...others]),
+      others.length === 0
+        ? (only as CullPolicy).order()
+        : inOrderOfUse([only as CullPolicy, ...others], (slot, other) => this.#usedBefore(slot, other)),
     );
-  }
-
-  *#byUse(policies: readonly CullPolicy[]): Generator<number> {
-    const heads = policies.map((policy) => policy.order()[Symbol.iterator]());
-    const next = heads.map((head) => head.next());
-    for (;;) {
-      let first = -1;
-      for (const [place, head] of next.entries()) {
-        if (head.done === true) continue;
-        if (first === -1 || this.#usedBefore(head.value, (next[first] as { value: number }).value))
-          first = place;
-      }
-      if (first === -1) return;
-      yield (next[first] as { value: number }).value;
-      next[first] = (heads[first] as Iterator<number>).next();
-    }
   }
 
   /** Of the candidates of all shares that `wanted` allows, the one whose last use is longest ago; the first rank before others. */
