@@ -13,6 +13,8 @@ const kills = suite("kills of CVMFS clients and their daemon");
 const CLIENTS = 3;
 const KILLS = 4;
 const DAEMON_KILLS = 1;
+/** Other tests may have the machine meanwhile. */
+const PATIENT_MS = 60_000;
 
 async function answering(daemon: Daemon, locator: string): Promise<PluginClient> {
   let client: PluginClient | undefined;
@@ -20,7 +22,7 @@ async function answering(daemon: Daemon, locator: string): Promise<PluginClient>
     assert.ok(!daemon.ended, daemon.lines.join("\n"));
     client = await PluginClient.connect(locator, "witness").catch(() => undefined);
     return client !== undefined;
-  }, 20_000);
+  }, PATIENT_MS);
   return client as PluginClient;
 }
 
@@ -68,7 +70,7 @@ kills("leave no reference and no part of an object behind, and never a wrong byt
       } finally {
         await Promise.all([...workers.values()].map((worker) => worker.kill()));
       }
-      await until(async () => (await witness.info()).pinned === 0);
+      await until(async () => (await witness.info()).pinned === 0, PATIENT_MS);
       for (const type of Object.values(TYPE))
         for (const { pinned } of await witness.list(type)) assert.equal(pinned, false);
       assert.deepEqual(await witness.shrink(0), { status: S.ok, used: 0 });

@@ -193,7 +193,7 @@ frames("that are none cost the connection, and nobody else's", async () => {
     early.write(GOLDEN["info"] as Buffer); // before any handshake
     await once(early, "close");
     assert.equal((await witness.info()).status, S.ok);
-    await until(() => server.connections === 1);
+    await until(() => server.connections === 1, 20_000);
   });
 });
 
@@ -213,7 +213,7 @@ frames("that stop at any byte leave nothing behind", async () => {
       socket.resume();
       if (cut % 16 === 0) await once(socket, "close");
     }
-    await until(() => server.connections === 0);
+    await until(() => server.connections === 0, 20_000);
     const client = await shake();
     assert.equal(await client.store(hashOf("a"), Buffer.from("a")), S.ok);
     assert.deepEqual([cache.holds.stagedBytes, cache.holds.files], [0, 1]);

@@ -160,7 +160,7 @@ objects("can be given up, stored again under the same number, and never by halve
       assert.equal(late, S.malformed, "more than a part");
       assert.equal(await client.storePart(hash, { ...part, id: 10 }), S.ok);
       await client.close(); // while it is storing
-      await until(() => cache.holds.stagedBytes === 0 && cache.holds.files === 0);
+      await until(() => cache.holds.stagedBytes === 0 && cache.holds.files === 0, 20_000);
       assert.equal((await cache.status()).validBytes, 3);
     },
     expectSound,

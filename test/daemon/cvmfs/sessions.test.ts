@@ -9,6 +9,8 @@ import { type Plugin, withPlugin } from "./with-plugin.js";
 const sessions = suite("CVMFS sessions");
 const CONTENT = bytesOf(1, PART + 1);
 const HASH = hashOf(CONTENT);
+/** Other tests may have the machine meanwhile. */
+const PATIENT_MS = 20_000;
 
 /** A client with one object open three times. */
 async function opened({ connect }: Plugin, name: string): Promise<PluginClient> {
@@ -26,7 +28,7 @@ sessions("that end, by quitting or by dying, let go of all they had open", async
       if (end === "quit") client.quit();
       else client.socket.destroy();
       await client.closed;
-      await until(() => plugin.cache.holds.files === 0);
+      await until(() => plugin.cache.holds.files === 0, PATIENT_MS);
       const next = await plugin.connect("test");
       assert.equal(await next.refcount(HASH, -1), S.badCount);
       assert.deepEqual(await next.shrink(0), { status: S.ok, used: 0 });
@@ -56,7 +58,7 @@ sessions("that announced a reload hand over what they had open to the next one o
       assert.equal(await next.refcount(HASH, 1), S.noEntry);
       const again = await opened(plugin, "repo:one");
       await again.close(); // no reload: all at once
-      await until(() => plugin.cache.holds.files === 0);
+      await until(() => plugin.cache.holds.files === 0, PATIENT_MS);
     },
     expectSound,
   );
@@ -73,7 +75,7 @@ sessions("of another name take over what a reload left, when they say that it is
     next.ioctl(-1);
     assert.equal((await next.info()).pinned, CONTENT.length);
     await next.close();
-    await until(() => plugin.cache.holds.files === 0);
+    await until(() => plugin.cache.holds.files === 0, PATIENT_MS);
   });
 });
 
@@ -86,15 +88,15 @@ sessions("that announced a reload and do not come back are let go after a while"
     const probe = connect(plugin.server.locator.slice("unix=".length));
     await once(probe, "connect");
     probe.destroy();
-    await until(() => plugin.server.connections === 0);
+    await until(() => plugin.server.connections === 0, PATIENT_MS);
     assert.equal(idle, 0, "who shakes no hand is no client");
     const old = await opened(plugin, "one");
     old.ioctl(1);
     await old.info();
     await old.close();
-    await until(() => plugin.server.connections === 0);
+    await until(() => plugin.server.connections === 0, PATIENT_MS);
     assert.deepEqual([plugin.cache.holds.files, idle], [1, 0], "somebody will be back");
-    await until(() => plugin.cache.holds.files === 0);
+    await until(() => plugin.cache.holds.files === 0, PATIENT_MS);
     assert.equal(idle, 1);
     const other = await plugin.connect("two");
     other.ioctl(-1); // of nothing
@@ -103,7 +105,7 @@ sessions("that announced a reload and do not come back are let go after a while"
     other.ioctl(-1);
     assert.equal((await other.info()).status, S.ok);
     await other.close();
-    await until(() => idle === 2);
+    await until(() => idle === 2, PATIENT_MS);
   });
 });
 
@@ -112,7 +114,7 @@ sessions("are as many as there are handshakes, and a new one on a connection end
     const client = await opened(plugin, "one");
     await client.greet("one");
     assert.equal(await client.refcount(HASH, -1), S.badCount);
-    await until(() => plugin.cache.holds.files === 0);
+    await until(() => plugin.cache.holds.files === 0, PATIENT_MS);
     assert.equal(await client.refcount(HASH, 1), S.ok);
   });
 });
