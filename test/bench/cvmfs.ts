@@ -183,7 +183,7 @@ async function withDaemon<T>(body: (clients: Clients) => Promise<T>): Promise<T>
   });
   const exited = once(daemon, "exit");
   try {
-    const native = await answering(() => connect({ socketPath: path.join(cache, "sock") }));
+    const native = await answering(() => connect({ socketPath: path.join(cache, "sock"), direct: "off" }));
     const plugin = await answering(() => PluginClient.connect(`unix=${socket}`, "bench", { reuse: true }));
     const random = seeded(7);
     const content = Buffer.from(Uint32Array.from({ length: OBJECT_BYTES / 4 }, random).buffer);

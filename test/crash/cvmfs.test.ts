@@ -11,7 +11,7 @@ import { between, say, seededRandom, seedOfRun, withDirectory } from "./support.
 
 const kills = suite("kills of CVMFS clients and their daemon");
 const CLIENTS = 3;
-const KILLS = 4;
+const KILLS = 3;
 const DAEMON_KILLS = 1;
 /** Other tests may have the machine meanwhile. */
 const PATIENT_MS = 60_000;

@@ -63,7 +63,7 @@ objects("are read at any offset up to their end, and not past it", async () => {
       assert.equal(await client.refcount(hash, 1), S.ok);
       const random = randomOf(size);
       const below = (count: number): number => Math.floor(random() * count);
-      for (let step = 0; step < 100; step += 1) {
+      for (let step = 0; step < 30; step += 1) {
         const [offset, length] = [below(size), below(PART) + 1];
         const { status, data } = await client.read(hash, offset, length);
         assert.equal(status, S.ok);
@@ -312,7 +312,7 @@ objects("of 16 clients at once are all stored and read right", async () => {
       );
       const work = async (client: PluginClient, seed: number): Promise<void> => {
         const random = randomOf(seed);
-        for (let step = 0; step < 8; step += 1) {
+        for (let step = 0; step < 5; step += 1) {
           const content = contents[Math.floor(random() * contents.length)] as Buffer;
           const hash = hashOf(content);
           const opened = await client.refcount(hash, 1);
