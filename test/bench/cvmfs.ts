@@ -36,10 +36,22 @@ export async function cvmfsResults(): Promise<Result[]> {
   return withDaemon(async (clients) => {
     await fill(clients);
     return [
-      result("cvmfs-info", await paired(SMALL_ROUNDS, () => infos(clients)), "has over our own protocol"),
-      result("cvmfs-read-4k", await paired(SMALL_ROUNDS, () => pages(clients)), "get of 4 KiB"),
-      result("cvmfs-store-24m", await paired(LARGE_ROUNDS, () => stores(clients)), "puts of 256 KiB"),
-      result("cvmfs-read-24m", await paired(LARGE_ROUNDS, () => reads(clients)), "gets of 256 KiB"),
+      result(
+        "cvmfs-info",
+        await paired(SMALL_ROUNDS, () => infos(clients)),
+        "has over our own protocol, throughput",
+      ),
+      result("cvmfs-read-4k", await paired(SMALL_ROUNDS, () => pages(clients)), "get of 4 KiB, throughput"),
+      result(
+        "cvmfs-store-24m",
+        await paired(LARGE_ROUNDS, () => stores(clients)),
+        "puts of 256 KiB, throughput",
+      ),
+      result(
+        "cvmfs-read-24m",
+        await paired(LARGE_ROUNDS, () => reads(clients)),
+        "gets of 256 KiB, throughput",
+      ),
     ];
   });
 }
