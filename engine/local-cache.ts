@@ -48,7 +48,7 @@ import type { SessionOptions } from "./session-options.js";
 import { type Span, checkSpan } from "./span.js";
 import { statusOf } from "./status.js";
 import type { TraceOptions, TraceStatus } from "./trace-api.js";
-import type { TracedFile } from "./trace/recorder.js";
+import { unknownFile } from "./trace/unknown-file.js";
 import { LocalVolume } from "./volume-handle.js";
 import { reached } from "../index/core/steps.js";
 
@@ -398,9 +398,4 @@ export class LocalCache implements OwnedCache {
       this.#mode = "closed";
     }
   }
-}
-
-/** For a recording: a file that the cache has not heard of. */
-function unknownFile({ fs, volume, inode }: Tag): TracedFile {
-  return { volume: { fs: nameBuffer(fs), volume: nameBuffer(volume) }, inode: nameBuffer(inode) };
 }
