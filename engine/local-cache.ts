@@ -8,18 +8,13 @@ import type {
   Bypass,
   BypassReason,
   CacheStatus,
-  CullRank,
   CullReport,
   Explanation,
-  FileLook,
-  FileName,
-  FilePage,
   FlushReport,
   GetOptions,
   GetResult,
-  HoldOptions,
-  HoldResult,
   HoldStatus,
+  OpenFileCalls,
   InvalidateTarget,
   ListPage,
   OwnedCache,
@@ -30,7 +25,6 @@ import type {
   PutResult,
   ScrubOptions,
   Selector,
-  StagedFile,
   StartReport,
   Tag,
   VolumeHandle,
@@ -299,28 +293,25 @@ export class LocalCache implements OwnedCache {
     return this.#session.openFiles.status;
   }
 
-  look(file: FileName): FileLook | undefined {
+  readonly look: OpenFileCalls["look"] = (file) => {
     this.#checkOpen();
     return this.#mode === "running" ? this.#session.openFiles.look(file) : undefined;
-  }
+  };
 
-  hold(file: FileName, options: HoldOptions = {}): HoldResult {
-    return this.#session.openFiles.hold(file, options, this.#admit());
-  }
+  readonly hold: OpenFileCalls["hold"] = (file, options = {}) =>
+    this.#session.openFiles.hold(file, options, this.#admit());
 
-  rank(file: FileName, rank: CullRank): void {
+  readonly rank: OpenFileCalls["rank"] = (file, rank) => {
     this.#checkOpen();
     if (this.#mode === "running") this.#session.openFiles.rank(file, rank);
-  }
+  };
 
-  stage(file: FileName, options: HoldOptions = {}): StagedFile {
+  readonly stage: OpenFileCalls["stage"] = (file, options = {}) => {
     this.#checkOpen();
     return this.#session.openFiles.staged.stage(file, options, () => this.#admit());
-  }
+  };
 
-  files(volume: Pick<FileName, "fs" | "volume">, page?: PageOptions<NameBytes>): Promise<FilePage> {
-    return this.#admin.files(volume, page);
-  }
+  readonly files: OpenFileCalls["files"] = (volume, page) => this.#admin.files(volume, page);
 
   evict(options: { readonly validBytesMax: number }): Promise<{ blocks: number; validBytes: number }> {
     const validBytesMax = checkBytesMax("evict", options.validBytesMax);
