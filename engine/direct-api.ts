@@ -51,6 +51,8 @@ export interface Use {
 /** The owner's side of direct reads. */
 export interface DirectSource {
   readonly publication: Publication | undefined;
+  /** The same for a reader who could not use the last one: sees to it that there will be one that can be used. */
+  republish(): Publication | undefined;
   /**
    * What the names of a file mean to a reader; undefined where nothing of it is stored, or nothing published. @param block
    * one that was asked for: it is shown again if others took its place. @throws {CacheError} E_ARGUMENT.

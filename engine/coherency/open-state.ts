@@ -203,7 +203,9 @@ async function openContent(
 ): Promise<Omit<OpenState, "releaseLocks">> {
   makeInner(paths.index, true);
   makeInner(paths.slots, true);
-  retireLookup(paths.lookup);
+  const aside = retireLookup(paths.lookup);
+  if (aside !== undefined)
+    options.log("warn", "what stood in the place of the lookup file is none", { aside });
   const filesToShare = setGroup(paths, options.groupId);
   const start = judge(options, ledger, found);
   const regime = options.onUnclean === "verify" ? "recoverable" : "volatile";

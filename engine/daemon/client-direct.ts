@@ -3,6 +3,7 @@
  * What it knows of names comes with replies; what it did is told to the daemon in batches. A publication is used for as
  * long as the connection on which it was named lives.
  */
+import { isCacheError } from "../../index/core/errors.js";
 import type { Publication, Resolution } from "../direct-api.js";
 import { DirectSession } from "../direct/direct-session.js";
 import type { WantedPart } from "../direct/direct-reader.js";
@@ -10,6 +11,7 @@ import type { Known } from "../direct/known-names.js";
 import { USES_MAX, UseLog, encodeUses } from "../direct/uses.js";
 import { readPublication } from "./direct-codec.js";
 import type { Link } from "./client-link.js";
+import type { Fields } from "./fields.js";
 import type { Tag } from "../api.js";
 import { NameMap } from "./name-map.js";
 
@@ -144,7 +146,7 @@ export class DirectClient {
     if (this.#asking !== undefined || this.#closed) return;
     this.#asking = setTimeout(() => {
       this.#asking = undefined;
-      void this.#ask(); // a call never rejects
+      void this.#ask(); // never rejects
     }, this.#askMs).unref();
     this.#askMs = Math.min(ASK_MS_MAX, 2 * this.#askMs);
   }
@@ -157,8 +159,8 @@ export class DirectClient {
     if (generation !== this.#generation || this.#session !== undefined || this.#closed || !link.connected)
       return;
     // A daemon of before direct reads refuses the question: it will not learn them on this connection.
-    if (answer.kind === "error") return;
-    this.#attach(answer.kind === "reply" ? readPublication(answer.fields) : undefined);
+    if (answer.kind === "error" && answer.error.code === "E_OPERATION") return;
+    this.#attach(answer.kind === "reply" ? publicationIn(answer.fields) : undefined);
   }
 
   #note(slot: number, objectId: number, block: number, bytes: number): void {
@@ -189,5 +191,15 @@ export class DirectClient {
     await new Promise<void>((resolve) => setImmediate(resolve));
     this.#turnAtMs = performance.now();
     return read;
+  }
+}
+
+/** A reply that does not read back names nothing: nobody waits for it who could be told. */
+function publicationIn(fields: Fields): Publication | undefined {
+  try {
+    return readPublication(fields);
+  } catch (error) {
+    if (isCacheError(error, "E_FRAME")) return undefined;
+    throw error;
   }
 }

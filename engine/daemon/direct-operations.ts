@@ -10,7 +10,7 @@ import type { Operation } from "./operation.js";
 const direct: Operation = {
   payload: false,
   run(_request, services) {
-    const publication = services.direct?.publication;
+    const publication = services.direct?.republish();
     const named = publication === undefined ? {} : { direct: encodePublication(publication) };
     return Promise.resolve({ header: { status: "ok", ...named } });
   },

@@ -33,6 +33,11 @@ export class LocalDirectSource implements DirectSource {
     return this.#publisher.publication;
   }
 
+  republish(): Publication | undefined {
+    this.#publisher.repair();
+    return this.publication;
+  }
+
   resolve(fs: NameBytes, volume: NameBytes, inode: NameBytes, block?: number): Resolution | undefined {
     const { blocks } = this.#parts;
     const publisher = this.#publisher;

@@ -19,7 +19,7 @@ import {
   isLookup,
 } from "./lookup-format.js";
 
-const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
+const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
 export interface LookupFileOptions {
   /** Must not exist. */
@@ -82,6 +82,23 @@ export class LookupFile {
   /** Whether readers may use it. */
   get open(): boolean {
     return this.#open && !this.#over;
+  }
+
+  /**
+   * Whether what readers find under this name is still what was made and written here. Somebody else may have taken the
+   * file away, cut it or overwritten it.
+   */
+  standsAt(path: string): boolean {
+    try {
+      const { dev, ino, size } = fs.lstatSync(path, { bigint: true });
+      if (dev !== this.device || ino !== this.inode || size !== BigInt(this.fileBytes)) return false;
+      const bytes = Buffer.alloc(HEADER_BYTES);
+      return (
+        fs.readSync(this.#fd, bytes, 0, HEADER_BYTES, 0) === HEADER_BYTES && bytes.equals(this.#header())
+      );
+    } catch {
+      return false; // it is gone, or the drive failed on it
+    }
   }
 
   /** Shows where a block lies, in place of what was shown of it before. Errors are those of node:fs. */
@@ -158,7 +175,11 @@ export class LookupFile {
   }
 
   #writeHeader(): void {
-    const header = {
+    writeWhole(this.#fd, this.#header(), 0);
+  }
+
+  #header(): Buffer {
+    return encodeHeader({
       cacheId: this.#cacheId,
       epoch: this.#epoch,
       instance: this.instance,
@@ -166,41 +187,51 @@ export class LookupFile {
       open: this.#open,
       notices: this.#notices,
       latest: this.#latest,
-    };
-    writeWhole(this.#fd, encodeHeader(header), 0);
+    });
   }
 }
 
 /**
- * Closes what an earlier owner left under this name, for readers who still have it open, and removes the name.
- * @throws {CacheError} E_IO, E_DIRECTORY.
+ * Closes what an earlier owner left under this name, for readers who still have it open, and removes the name. What is no
+ * lookup file gets another name beside it, and stays whole.
+ * @returns that name. @throws {CacheError} E_IO.
  */
-export function retireLookup(path: string): void {
-  let fd: number;
+export function retireLookup(path: string): string | undefined {
   try {
-    fd = fs.openSync(path, O_RDWR | O_NOFOLLOW);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return;
-    // A link or a directory is none of ours, and no reader takes it for ours.
-    if (errnoOf(error) !== "ELOOP") throw failure(path, error);
+    const aside = setForeignAside(path);
+    if (aside !== undefined || !fs.existsSync(path)) return aside;
+    const fd = fs.openSync(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+    try {
+      if (!isOurs(fd)) return setAside(path);
+      writeWhole(fd, Buffer.alloc(HEADER_BYTES), 0);
+    } finally {
+      fs.closeSync(fd);
+    }
     fs.unlinkSync(path);
-    return;
-  }
-  try {
-    const head = Buffer.alloc(HEADER_BYTES);
-    fs.readSync(fd, head, 0, HEADER_BYTES, 0);
-    if (isLookup(head)) writeWhole(fd, Buffer.alloc(HEADER_BYTES), 0);
-    fs.unlinkSync(path);
+    return undefined;
   } catch (error) {
-    throw failure(path, error);
-  } finally {
-    fs.closeSync(fd);
+    const reason = errnoOf(error) ?? messageOf(error);
+    throw new CacheError("E_IO", `Cannot close ${path} of the last owner: ${reason}`, { cause: error });
   }
 }
 
-function failure(path: string, cause: unknown): CacheError {
-  const reason = errnoOf(cause) ?? messageOf(cause);
-  return new CacheError("E_IO", `Cannot close ${path} of the last owner: ${reason}`, { cause });
+/** Gives a directory, a link or whatever else is no plain file another name. @returns that. Errors are those of node:fs. */
+export function setForeignAside(path: string): string | undefined {
+  const stats = fs.lstatSync(path, { throwIfNoEntry: false });
+  return stats === undefined || stats.isFile() ? undefined : setAside(path);
+}
+
+function setAside(path: string): string {
+  const aside = `${path}.foreign-${randomBytes(4).toString("hex")}`;
+  fs.renameSync(path, aside);
+  return aside;
+}
+
+/** One that was cut, or overwritten already by an owner who died before it removed the name, is ours too. */
+function isOurs(fd: number): boolean {
+  const head = Buffer.alloc(HEADER_BYTES);
+  fs.readSync(fd, head, 0, HEADER_BYTES, 0);
+  return isLookup(head) || head.every((byte) => byte === 0);
 }
 
 function writeWhole(fd: number, bytes: Buffer, at: number): void {

@@ -81,6 +81,7 @@ export function decodeHeader(bytes: Buffer): LookupHeader | undefined {
   if (bytes.length < HEADER_BYTES || !isLookup(bytes)) return undefined;
   if (crc32(bytes.subarray(0, HEADER_SUM_AT)) !== bytes.readUInt32LE(HEADER_SUM_AT)) return undefined;
   const notices = Number(bytes.readBigUInt64LE(40));
+  if (!Number.isSafeInteger(notices)) return undefined;
   const latest: Noticed[] = [];
   for (let number = Math.max(0, notices - NOTICES); number < notices; number += 1) {
     const at = NOTICES_AT + (number % NOTICES) * NOTICE_BYTES;

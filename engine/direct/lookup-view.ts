@@ -1,30 +1,38 @@
 /** A lookup file on a reader's side: looks at buckets and at the header, each a plain read of the page cache. */
 import fs from "node:fs";
-import { errnoOf } from "../../index/core/errors.js";
 import type { Place } from "../direct-api.js";
 import type { KnownNames } from "./known-names.js";
 import { BUCKET_BYTES, HEADER_BYTES, type LookupHeader, decodeHeader } from "./lookup-format.js";
 
-const { O_RDONLY, O_NOFOLLOW, O_DIRECTORY } = fs.constants;
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = fs.constants;
 /** A header that was being written each time it was read so often: the owner writes without a pause, and can be asked. */
 const LOOKS_MAX = 4;
 
 /**
- * Opens a file or directory and makes sure that it is the one that is meant; undefined where that is missing, another, or
- * not ours to read. Errors of other kinds are those of node:fs.
+ * Opens a file or directory and makes sure that it is the one that is meant; undefined where that is missing, another, not
+ * ours to read, or cannot be opened just now, for want of descriptors say: the owner can be asked. Never waits, for the
+ * other end of a pipe that has the name here.
  */
 export function openPlace(place: Place, kind: "file" | "directory"): number | undefined {
   let fd: number;
   try {
-    fd = fs.openSync(place.path, O_RDONLY | O_NOFOLLOW | (kind === "directory" ? O_DIRECTORY : 0));
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP"].includes(errnoOf(error) ?? "")) return undefined;
-    throw error;
+    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | (kind === "directory" ? O_DIRECTORY : 0);
+    fd = fs.openSync(place.path, flags);
+  } catch {
+    return undefined;
   }
-  const { dev, ino } = fs.fstatSync(fd, { bigint: true });
-  if (dev === place.device && ino === place.inode) return fd;
+  if (isPlace(fd, place)) return fd;
   fs.closeSync(fd);
   return undefined;
+}
+
+function isPlace(fd: number, { device, inode }: Place): boolean {
+  try {
+    const { dev, ino } = fs.fstatSync(fd, { bigint: true });
+    return dev === device && ino === inode;
+  } catch {
+    return false; // the drive failed on it
+  }
 }
 
 export class LookupView {

@@ -17,7 +17,7 @@ import type { Entry } from "../../index/entry.js";
 import type { Publication } from "../direct-api.js";
 import type { LogFunction } from "../log.js";
 import { STATE, type SlotTable } from "../slots/slot-table.js";
-import { LookupFile } from "./lookup-file.js";
+import { LookupFile, setForeignAside } from "./lookup-file.js";
 import { type Noticed, bucketsIn } from "./lookup-format.js";
 
 /** The file takes at most this part of the capacity. */
@@ -40,6 +40,8 @@ export interface PublisherOptions {
   readonly table: SlotTable;
   readonly mode: number;
   readonly log: LogFunction;
+  /** RETRY_MS unless given; for tests. */
+  readonly retryMs?: number;
 }
 
 export class Publisher implements EntryFollower {
@@ -87,15 +89,24 @@ export class Publisher implements EntryFollower {
     return this.#file?.notices ?? 0;
   }
 
-  /** Closes the present file, if there is one, and makes another. @throws {CacheError} as withdraw. */
+  /** Closes the present file, if there is one, and makes another. One that cannot be closed stays, and is kept in step. */
   restart(): void {
-    this.withdraw();
-    if (this.#closed) return;
+    if (!this.#withdrawn() || this.#closed) return;
     const before = this.#work;
     this.#work = before.then(() => this.#make());
   }
 
-  /** Another capacity stands: the file keeps within its part of it. @throws {CacheError} as withdraw. */
+  /** For readers who cannot use what is published: if somebody else took the file away or damaged it, another one is made. */
+  repair(): void {
+    const file = this.#file;
+    if (file === undefined || !this.#named || file.standsAt(this.#options.path)) return;
+    this.#options.log("warn", "somebody else took away or damaged the lookup file: another one is made", {
+      path: this.#options.path,
+    });
+    this.restart();
+  }
+
+  /** Another capacity stands: the file keeps within its part of it. */
   resize(): void {
     if (this.#file !== undefined && this.#file.buckets !== this.#buckets) this.restart();
   }
@@ -112,19 +123,12 @@ export class Publisher implements EntryFollower {
   pause(reason: "sick" | "recording", paused: boolean): void {
     if (paused) this.#pauses.add(reason);
     else this.#pauses.delete(reason);
-    this.#write((file) => file.setOpen(this.#pauses.size === 0));
+    this.#attempt((file) => file.setOpen(this.#pauses.size === 0));
   }
 
   /** A block is about to change: it is not shown again before that is committed. */
   queued(objectId: number, block: number): void {
-    try {
-      this.#write((file) => file.remove(objectId, block));
-    } catch (error) {
-      // Whoever changes it goes on; the commit fails, and so no slot gets another tenant, for as long as this lasts.
-      this.#options.log("error", "the lookup file can neither be written nor closed", {
-        error: messageOf(error),
-      });
-    }
+    this.#attempt((file) => file.remove(objectId, block));
   }
 
   /** Follows a commit. @throws {CacheError} E_IO when it can neither be followed nor the file be closed. */
@@ -158,11 +162,38 @@ export class Publisher implements EntryFollower {
     this.#closed = true;
     this.withdraw();
     await this.#work;
-    fs.rmSync(this.#options.path, { force: true });
+    if (fs.lstatSync(this.#options.path, { throwIfNoEntry: false })?.isFile() === true)
+      fs.rmSync(this.#options.path);
   }
 
   get #buckets(): number {
     return bucketsIn(this.#options.capacityBytes() * LOOKUP_SHARE);
+  }
+
+  /** Whoever asks for this goes on: commits fail, and so no slot gets another tenant, for as long as the trouble lasts. */
+  #attempt(body: (file: LookupFile) => void): void {
+    try {
+      this.#write(body);
+    } catch (error) {
+      this.#stuck(error);
+    }
+  }
+
+  /** @returns whether nothing is published any more. */
+  #withdrawn(): boolean {
+    try {
+      this.withdraw();
+      return true;
+    } catch (error) {
+      this.#stuck(error);
+      return false;
+    }
+  }
+
+  #stuck(error: unknown): void {
+    this.#options.log("error", "the lookup file can neither be written nor closed", {
+      error: messageOf(error),
+    });
   }
 
   /** A file that could not be changed is closed: nothing may stand in it that holds no more. */
@@ -207,12 +238,13 @@ export class Publisher implements EntryFollower {
       const file = LookupFile.create({ path: early, cacheId, epoch: epoch(), buckets, mode });
       this.#file = file;
       file.setOpen(this.#pauses.size === 0);
+      setForeignAside(path);
       await fs.promises.rename(early, path); // a large one that loses its name here takes the drive a while
       if (this.#file !== file) return;
       this.#named = true;
       await this.#fill(file);
     } catch (error) {
-      this.withdraw();
+      this.#withdrawn();
       this.#failed(error);
     }
   }
@@ -235,6 +267,7 @@ export class Publisher implements EntryFollower {
       error: messageOf(error),
     });
     if (this.#closed) return;
-    this.#retry = setTimeout(() => this.restart(), RETRY_MS).unref();
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.restart(), this.#options.retryMs ?? RETRY_MS).unref();
   }
 }
