@@ -4,26 +4,9 @@ import type { IndexTable } from "../../index/batch.js";
 import { CacheError } from "../../index/core/errors.js";
 import type { Store } from "../../index/environment.js";
 import { BATCH_CHANGES_MAX } from "../../index/group-commit.js";
-import { entryOf, openIndex, withCode, withDirectory, withIndex } from "./support.js";
+import { beforeCommit, entryOf, openIndex, withCode, withDirectory, withIndex } from "./support.js";
 
 const commits = suite("commits");
-
-/** Puts `before` in front of every commit: it may wait, or throw to make the commit fail. */
-function beforeCommit(before: () => Promise<void>): (store: Store<IndexTable>) => Store<IndexTable> {
-  return (store) => ({
-    get: (table, key) => store.get(table, key),
-    peek: (table, key) => store.peek(table, key),
-    scan: (table, range, countMax, after) => store.scan(table, range, countMax, after),
-    commit: async (writes) => {
-      await before();
-      await store.commit(writes);
-    },
-    commitNow: (writes) => store.commitNow(writes),
-    stats: () => store.stats(),
-    sync: () => store.sync(),
-    close: () => store.close(),
-  });
-}
 
 function failing(times: number): {
   count: number;

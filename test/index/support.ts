@@ -3,7 +3,9 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { IndexTable } from "../../index/batch.js";
 import { BlockIndex } from "../../index/block-index.js";
+import type { Store } from "../../index/environment.js";
 import type { BlockIndexOptions } from "../../index/index-options.js";
 import { isCacheError } from "../../index/core/errors.js";
 import type { CacheErrorCode } from "../../index/core/errors.js";
@@ -57,6 +59,23 @@ export function entryOf(slot: number, changes: Partial<Entry> = {}): Entry {
     sums: Uint32Array.from({ length: 8 }, (_, group) => (slot * 31 + group) >>> 0),
     ...changes,
   };
+}
+
+/** Puts `before` in front of every commit: it may wait, or throw to make the commit fail. */
+export function beforeCommit(before: () => Promise<void>): (store: Store<IndexTable>) => Store<IndexTable> {
+  return (store) => ({
+    get: (table, key) => store.get(table, key),
+    peek: (table, key) => store.peek(table, key),
+    scan: (table, range, countMax, after) => store.scan(table, range, countMax, after),
+    commit: async (writes) => {
+      await before();
+      await store.commit(writes);
+    },
+    commitNow: (writes) => store.commitNow(writes),
+    stats: () => store.stats(),
+    sync: () => store.sync(),
+    close: () => store.close(),
+  });
 }
 
 /** For assert.throws and assert.rejects: a CacheError with this code. */

@@ -66,10 +66,7 @@ format("spreads the blocks of a file over the buckets", () => {
 });
 
 format("counts the buckets of a file of so many bytes", () => {
-  assert.deepEqual(
-    [0, 512, 1023, 1024, 262_144, 2 ** 60].map(bucketsIn),
-    [0, 0, 0, 1, 511, 2 ** 32 - 1],
-  );
+  assert.deepEqual([0, 512, 1023, 1024, 262_144, 2 ** 60].map(bucketsIn), [0, 0, 0, 1, 511, 2 ** 32 - 1]);
   assert.equal(bucketAt(0), HEADER_BYTES);
   assert.equal(bucketAt(2 ** 32 - 2), HEADER_BYTES + (2 ** 32 - 2) * BUCKET_BYTES);
 });
@@ -127,7 +124,11 @@ format("reads a header back, and the latest notices in their order", () => {
   for (let notices = 0; notices < 60; notices += 1) {
     const ids = Array.from({ length: Math.min(notices, 24) }, (_, place) => notices - place).toReversed();
     const latest = ids.map((id) => ({ kind: "volume", id }) as const);
-    assert.deepEqual(decodeHeader(encodeHeader({ ...HEADER, notices, latest })), { ...HEADER, notices, latest });
+    assert.deepEqual(decodeHeader(encodeHeader({ ...HEADER, notices, latest })), {
+      ...HEADER,
+      notices,
+      latest,
+    });
   }
 });
 
