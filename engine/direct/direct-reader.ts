@@ -6,7 +6,7 @@
  * call began or later. Anything else is `undefined`: ask the owner.
  */
 import { type CacheError, isCacheError } from "../../index/core/errors.js";
-import { GROUP_PAGES, NO_SLOT, PAGE_BYTES, SLOT_BYTES, pagesOf } from "../../index/core/layout.js";
+import { GROUP_PAGES, PAGE_BYTES, SLOT_BYTES, pagesOf } from "../../index/core/layout.js";
 import type { Entry } from "../../index/entry.js";
 import { isNone, pagesBetween, without } from "../pages.js";
 import { type ReadPlan, readPlan } from "../read-plan.js";
@@ -16,16 +16,8 @@ import { nodeIo } from "../slots/io.js";
 import { PageSums } from "../slots/page-sums.js";
 import type { SlotFiles } from "../slots/slot-files.js";
 import type { Known } from "./known-names.js";
-import {
-  BUCKET_BYTES,
-  ITEM_BYTES,
-  bucketAt,
-  bucketOf,
-  findItem,
-  isBucketIntact,
-  itemEntry,
-} from "./lookup-format.js";
 import type { LookupView } from "./lookup-view.js";
+import { type SeenItem, SeenItems } from "./seen-items.js";
 
 /** What is wanted of a block. */
 export interface WantedPart {
@@ -52,35 +44,48 @@ export interface DirectReaderOptions {
 interface Reading {
   readonly known: Known;
   readonly block: number;
-  readonly entry: Entry;
+  readonly item: SeenItem;
   readonly plan: ReadPlan;
   readonly target: Buffer;
 }
 
 export class DirectReader {
   readonly #options: DirectReaderOptions;
+  readonly #seen: SeenItems;
   readonly #checksummer: Checksummer;
   readonly #pageSums = new PageSums();
   readonly #hot: HotSlots;
-  readonly #words = new Uint32Array(BUCKET_BYTES / 4);
-  readonly #first = Buffer.from(this.#words.buffer);
-  readonly #secondWords = new Uint32Array(BUCKET_BYTES / 4);
-  readonly #second = Buffer.from(this.#secondWords.buffer);
   readonly #scratch = Buffer.allocUnsafeSlow(SLOT_BYTES);
-  /** Of the last item that was found: where its bucket lies in the file, and where it lies in the bucket. */
-  #bucketAt = 0;
-  #itemAt = 0;
+  readonly #scratchPage = this.#scratch.subarray(0, PAGE_BYTES);
 
   constructor(options: DirectReaderOptions) {
     this.#options = options;
+    this.#seen = new SeenItems(options.view);
     this.#checksummer = new Checksummer(options.cacheId);
     this.#hot = new HotSlots({ now: options.now, driveReads: () => nodeIo.driveReads() });
   }
 
   /** The wanted bytes, or undefined (perhaps later): ask the owner. */
   read(known: Known, block: number, wanted: WantedPart): Buffer | undefined | Promise<Buffer | undefined> {
-    const entry = this.#find(known, block);
-    if (entry === undefined) return undefined;
+    if (!known.valid) return undefined;
+    const found = this.#seen.find(known, block);
+    if (found === undefined) return undefined;
+    const read = this.#readBy(known, block, found.item, wanted);
+    // What was seen earlier may be so no more: then by what is there now.
+    if (read !== undefined || found.fresh || !known.valid) return read;
+    const item = this.#seen.look(known, block);
+    return item && this.#readBy(known, block, item, wanted);
+  }
+
+  #readBy(
+    known: Known,
+    block: number,
+    item: SeenItem,
+    wanted: WantedPart,
+  ): Buffer | undefined | Promise<Buffer | undefined> {
+    const { entry } = item;
+    // Of before an unclean end: right only if its checksums are.
+    if (entry.epoch !== this.#options.view.epoch && !this.#options.verify) return undefined;
     const { offsetBytes, into } = wanted;
     const endBytes = availableEnd(entry, wanted);
     if (endBytes <= offsetBytes) return undefined;
@@ -94,66 +99,50 @@ export class DirectReader {
       : uncheckedPlan(known.objectId, block, entry, part);
     if (!arePresent(entry, plan)) return undefined;
     hot.noteUse(entry.slot, pagesOf(plan.lengthBytes));
-    const target = into === undefined ? Buffer.allocUnsafe(lengthBytes) : into.subarray(0, lengthBytes);
-    const reading = { known, block, entry, plan, target };
+    const target = into === undefined ? Buffer.allocUnsafe(lengthBytes) : firstOf(into, lengthBytes);
+    const reading = { known, block, item, plan, target };
     return likely ? this.#readOnTheSpot(reading) : this.#readAside(reading);
-  }
-
-  /** The first look. */
-  #find(known: Known, block: number): Entry | undefined {
-    if (!known.valid) return undefined;
-    const { view } = this.#options;
-    const { objectId } = known;
-    this.#bucketAt = bucketAt(bucketOf(objectId, block, view.buckets));
-    if (!view.readBucket(this.#first, this.#bucketAt) || !isBucketIntact(this.#first)) return undefined;
-    this.#itemAt = findItem(this.#words, objectId, block);
-    if (this.#itemAt === -1) return undefined;
-    try {
-      const entry = itemEntry(this.#first, this.#itemAt);
-      if (entry.slot === NO_SLOT || entry.sequence < known.stampOf(block)) return undefined;
-      // Of before an unclean end: right only if its checksums are.
-      return entry.epoch === view.epoch || this.#options.verify ? entry : undefined;
-    } catch (error) {
-      if (isCacheError(error, "E_INDEX_CORRUPT")) return undefined; // a sum that fits by chance, or a layout of later
-      throw error;
-    }
   }
 
   #readOnTheSpot(reading: Reading): Buffer | undefined {
     const { plan, target } = reading;
-    const bytes = plan.exact ? target : this.#scratch.subarray(0, plan.lengthBytes);
+    const bytes = plan.exact ? target : this.#scratchOf(plan.lengthBytes);
     const { files, now } = this.#options;
     const beganMs = now();
     try {
       files.readSync(plan.slot, bytes, plan.startBytes);
     } catch (error) {
-      return this.#failed(plan.slot, error as CacheError);
+      return this.#failed(reading, error as CacheError);
     }
     this.#hot.took(now() - beganMs);
-    if (!this.#isRight(plan, bytes)) return undefined;
-    if (!plan.exact) bytes.copy(target, 0, plan.skipBytes, plan.skipBytes + target.length);
-    const { view } = this.#options;
-    if (!view.readBucket(this.#second, this.#bucketAt)) return undefined;
-    if (this.#second.equals(this.#first)) return this.#hit(reading);
-    return this.#stands(reading, this.#first.subarray(this.#itemAt, this.#itemAt + ITEM_BYTES))
-      ? this.#hit(reading)
-      : undefined;
+    return this.#accept(reading, bytes);
+  }
+
+  #scratchOf(lengthBytes: number): Buffer {
+    return lengthBytes === PAGE_BYTES ? this.#scratchPage : this.#scratch.subarray(0, lengthBytes);
   }
 
   async #readAside(reading: Reading): Promise<Buffer | undefined> {
     const { plan, target } = reading;
-    const [at, itemAt] = [this.#bucketAt, this.#itemAt];
-    const item = Buffer.from(this.#first.subarray(itemAt, itemAt + ITEM_BYTES));
     const bytes = plan.exact ? target : Buffer.allocUnsafe(plan.lengthBytes);
     try {
       await this.#options.files.read(plan.slot, bytes, plan.startBytes);
     } catch (error) {
-      return this.#failed(plan.slot, error as CacheError);
+      return this.#failed(reading, error as CacheError);
     }
-    if (!this.#isRight(plan, bytes)) return undefined;
+    return this.#accept(reading, bytes);
+  }
+
+  /** The second look has to find everything as it was. Bytes that fail their check are for the owner to count and to drop. */
+  #accept(reading: Reading, bytes: Buffer): Buffer | undefined {
+    const { known, block, item, plan, target } = reading;
+    if (!this.#isRight(plan, bytes) || !this.#seen.stands(known, block, item)) {
+      this.#seen.forget(known, block);
+      return undefined;
+    }
     if (!plan.exact) bytes.copy(target, 0, plan.skipBytes, plan.skipBytes + target.length);
-    if (!this.#options.view.readBucket(this.#second, at)) return undefined;
-    return this.#stands(reading, item) ? this.#hit(reading) : undefined;
+    this.#options.onHit(plan.slot, known.objectId, block, target.length);
+    return target;
   }
 
   #isRight({ entry, tenancy, firstGroup, firstPage, pagesAlone, exact }: ReadPlan, bytes: Buffer): boolean {
@@ -166,26 +155,17 @@ export class DirectReader {
     return this.#pageSums.learn(entry, firstGroup, bytes, { seed: this.#checksummer.seed(tenancy), sum });
   }
 
-  /** Whether the bucket of the second look has this very item. */
-  #stands({ known, block }: Reading, item: Buffer): boolean {
-    if (!isBucketIntact(this.#second)) return false;
-    const at = findItem(this.#secondWords, known.objectId, block);
-    return at !== -1 && this.#second.subarray(at, at + ITEM_BYTES).equals(item);
-  }
-
-  /** The last look is at the header: nobody has said meanwhile that the names mean something else. */
-  #hit({ known, block, plan, target }: Reading): Buffer | undefined {
-    if (!this.#options.view.look() || !known.valid) return undefined;
-    this.#options.onHit(plan.slot, known.objectId, block, target.length);
-    return target;
-  }
-
   /** The file is gone, too short, or not ours to read: the owner knows. */
-  #failed(slot: number, error: CacheError): undefined {
+  #failed({ known, block, plan }: Reading, error: CacheError): undefined {
     if (!isCacheError(error, "E_IO")) throw error;
-    this.#options.files.forget(slot);
+    this.#options.files.forget(plan.slot);
+    this.#seen.forget(known, block);
     return undefined;
   }
+}
+
+function firstOf(into: Buffer, lengthBytes: number): Buffer {
+  return into.length === lengthBytes ? into : into.subarray(0, lengthBytes);
 }
 
 /** Where the part ends that is there; at its start or before if not all of it is that has to be. */

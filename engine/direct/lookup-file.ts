@@ -17,6 +17,7 @@ import {
   bucketOf,
   encodeHeader,
   isLookup,
+  setWithdrawals,
 } from "./lookup-format.js";
 
 const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
@@ -40,7 +41,10 @@ export class LookupFile {
   /** Below 2^63, so that every reader can name it. */
   readonly instance = randomBytes(8).readBigUInt64LE() >> 1n;
   readonly #bucket = new Bucket();
+  /** The header as it was written last. */
+  #headerBytes: Buffer = Buffer.alloc(0);
   #latest: Noticed[] = [];
+  #withdrawals = 0;
   #notices = 0;
   #open = true;
   #over = false;
@@ -111,7 +115,11 @@ export class LookupFile {
   /** Shows nothing of a block. Errors are those of node:fs. */
   remove(objectId: number, block: number): void {
     const at = this.#read(objectId, block);
-    if (this.#bucket.remove(objectId, block)) this.#write(at);
+    if (!this.#bucket.remove(objectId, block)) return;
+    this.#write(at);
+    this.#withdrawals += 1;
+    setWithdrawals(this.#headerBytes, this.#withdrawals);
+    writeWhole(this.#fd, this.#headerBytes, 0);
   }
 
   has(objectId: number, block: number): boolean {
@@ -175,7 +183,8 @@ export class LookupFile {
   }
 
   #writeHeader(): void {
-    writeWhole(this.#fd, this.#header(), 0);
+    this.#headerBytes = this.#header();
+    writeWhole(this.#fd, this.#headerBytes, 0);
   }
 
   #header(): Buffer {
@@ -185,6 +194,7 @@ export class LookupFile {
       instance: this.instance,
       buckets: this.buckets,
       open: this.#open,
+      withdrawals: this.#withdrawals,
       notices: this.#notices,
       latest: this.#latest,
     });

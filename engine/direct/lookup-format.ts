@@ -24,10 +24,11 @@ const TWO_32 = 2 ** 32;
 const NOTICES_AT = 48;
 const NOTICE_BYTES = 16;
 const EPOCH_AT = NOTICES_AT + NOTICES * NOTICE_BYTES;
+const WITHDRAWALS_AT = EPOCH_AT + 4;
 const HEADER_SUM_AT = HEADER_BYTES - 4;
 
 assert.equal(BUCKET_HEAD_BYTES + 6 * ITEM_BYTES, BUCKET_BYTES, "six items fill a bucket");
-assert.ok(EPOCH_AT + 4 <= HEADER_SUM_AT);
+assert.ok(WITHDRAWALS_AT + 8 <= HEADER_SUM_AT);
 
 /** Whose names mean something else from now on: all blocks of a volume, of a file, or of everything. */
 export type Noticed =
@@ -44,6 +45,8 @@ export interface LookupHeader {
   readonly buckets: number;
   /** Whether what stands in the file may be used. */
   readonly open: boolean;
+  /** How many items were taken out of buckets: while it is the same, what was there still is. */
+  readonly withdrawals: number;
   /** How many notices there were. */
   readonly notices: number;
   /** The last of them, the latest last; at most NOTICES. */
@@ -67,8 +70,15 @@ export function encodeHeader(header: LookupHeader): Buffer {
     bytes.writeUInt32LE(KINDS[noticed.kind], at);
     if (noticed.kind !== "all") bytes.writeUIntLE(noticed.id, at + 8, 6);
   }
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_SUM_AT)), HEADER_SUM_AT);
+  setWithdrawals(bytes, header.withdrawals);
   return bytes;
+}
+
+/** Changes an encoded header, which most often differs in this alone. */
+export function setWithdrawals(bytes: Buffer, withdrawals: number): void {
+  bytes.writeUInt32LE(withdrawals >>> 0, WITHDRAWALS_AT);
+  bytes.writeUInt32LE(Math.floor(withdrawals / TWO_32), WITHDRAWALS_AT + 4);
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_SUM_AT)), HEADER_SUM_AT);
 }
 
 /** Whether a file that begins so is a lookup file, of whichever state. */
@@ -97,6 +107,7 @@ export function decodeHeader(bytes: Buffer): LookupHeader | undefined {
     instance: bytes.readBigUInt64LE(24),
     buckets: bytes.readUInt32LE(32),
     open: bytes.readUInt32LE(36) === 1,
+    withdrawals: Number(bytes.readBigUInt64LE(WITHDRAWALS_AT)),
     notices,
     latest,
   };

@@ -44,6 +44,8 @@ export class LookupView {
   readonly #looked = Buffer.alloc(HEADER_BYTES);
   /** Told of what is noted; set before the first look. */
   names: KnownNames | undefined;
+  /** Items taken out so far, as the last look at the header had it. */
+  withdrawals = 0;
   #over = false;
   #closed = false;
 
@@ -98,6 +100,7 @@ export class LookupView {
       this.#over = true;
       return false;
     }
+    this.withdrawals = header.withdrawals;
     this.names?.follow(header.notices, header.latest);
     this.#seen = Buffer.from(bytes);
     return true;

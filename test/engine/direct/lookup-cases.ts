@@ -18,6 +18,7 @@ export const HEADER: LookupHeader = {
   instance: 0x0123_4567_89ab_cdefn,
   buckets: 4097,
   open: true,
+  withdrawals: 2 ** 33 + 5,
   notices: 3,
   latest: [{ kind: "volume", id: 5 }, { kind: "object", id: 0x0102_0304_0506 }, { kind: "all" }],
 };
