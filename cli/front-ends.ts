@@ -80,6 +80,7 @@ async function nativeServer(options: FrontEndOptions): Promise<Server | undefine
     version: version(),
     config,
     trace: cache,
+    tune: cache,
     ...(cache.direct !== undefined && { direct: cache.direct }),
     ...(groupId !== undefined && { groupId }),
   });

@@ -15,6 +15,7 @@ import type { DirectSource } from "./direct-api.js";
 import type { LimitOptions, Limits } from "./limits.js";
 import type { WriteStatus } from "./cull/write-budget.js";
 import type { TraceCalls } from "./trace-api.js";
+import type { TuneCalls } from "./tune-api.js";
 import type { FileMetadata } from "./metadata-api.js";
 import type { TrustCalls, TrustStatus } from "./api-trust.js";
 import type { HoldStatus, OpenFileCalls } from "./open-api.js";
@@ -31,6 +32,7 @@ export type { LimitOptions, Limits, ShareRule } from "./limits.js";
 export type * from "./metadata-api.js";
 export type { WriteStatus } from "./cull/write-budget.js";
 export type { TraceCalls, TraceOptions, TraceState, TraceStatus } from "./trace-api.js";
+export type { AdvicePoint, PolicyAdvice, TuneAdvice, TuneCalls } from "./tune-api.js";
 
 /** Names one block: `block` is the 0-based number of a 256 KiB block, below 2^45. */
 export interface Tag {
@@ -324,7 +326,7 @@ export interface BlockCache extends AdminCalls, LeasingCache, TrustCalls {
 }
 
 /** A cache in the process that owns it. */
-export interface OwnedCache extends BlockCache, OpenFileCalls, TraceCalls {
+export interface OwnedCache extends BlockCache, OpenFileCalls, TraceCalls, TuneCalls {
   /** What is offered to readers in other processes; absent unless asked for at open. */
   readonly direct: DirectSource | undefined;
   /** The limits as they stand. */

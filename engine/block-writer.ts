@@ -117,7 +117,7 @@ export class BlockWriter {
    * its slot leaves after the commit. @param stale what was called before took no effect: the entry does not stand for it.
    */
   async publish(object: ObjectState, block: number, entry: Entry, stale = false): Promise<void> {
-    const { index, objects, room } = this.#blocks.life;
+    const { index, objects, room, advice } = this.#blocks.life;
     // A file without a record may have entries all the same: those of its life before it was retired.
     const old = this.#blocks.entryOf(object.id, block);
     if (!object.recorded && !object.staged) objects.record(object);
@@ -128,7 +128,10 @@ export class BlockWriter {
     if (object.fills.size > 1) object.raiseFloor(block, entry.sequence, stale);
     index.putEntry(object.id, block, entry);
     reached("put: named");
-    if (entry.slot !== NO_SLOT) room.settle(entry.slot, object, block, entry.validBytes);
+    if (entry.slot !== NO_SLOT) {
+      room.settle(entry.slot, object, block, entry.validBytes);
+      advice?.stored(entry.slot);
+    }
     this.#parts.counters.stored(object.volume.tally, entry.validBytes);
     // What a cull took may still come back after a cut, in place of what is stored here.
     if (old !== undefined || index.wouldReturn(object.id, block)) await index.settled();

@@ -35,6 +35,7 @@ import { reached } from "../index/core/steps.js";
 import type { TraceOutcome } from "./trace/format.js";
 import type { TracedFile } from "./trace/recorder.js";
 import type { Tracing } from "./trace/tracing.js";
+import type { Advice } from "./tune/advice.js";
 
 /** One life of the index: what ends with a wipe. */
 export interface Life {
@@ -42,6 +43,8 @@ export interface Life {
   readonly objects: Objects;
   readonly room: Room;
   readonly ranking: Ranking;
+  /** Watches a sample of the traffic, unless nobody is to. */
+  readonly advice: Advice | undefined;
   readonly leases: Leases<ObjectState>;
   readonly epoch: number;
 }

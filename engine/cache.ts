@@ -69,6 +69,8 @@ export interface OpenCacheOptions extends LimitOptions {
   readonly stateDirectory?: string;
   /** Says which block goes next; "lru" unless given. */
   readonly policy?: PolicyName;
+  /** Whether a sample of the traffic is watched, so that `tuneAdvice` knows something; true unless given. */
+  readonly advice?: boolean;
   /**
    * What to do after an unclean end: forget everything, which it is unless given; or keep it, and use what passes its checks.
    * To be verified, the index has to be written for it: what replaces or removes something then waits for the drive.
@@ -112,13 +114,13 @@ export async function openCache(options: OpenCacheOptions): Promise<OwnedCache> 
       state = await openState({ ...options, log, wipeReason });
       limits = limitsFor(options, state);
     }
-    const { io, publish, groupId } = options;
+    const { io, publish, groupId, advice = true } = options;
     const asked = {
       ...(io && { io }),
       ...(publish !== undefined && { publish }),
       ...(groupId !== undefined && { groupId }),
     };
-    return await LocalCache.open({ state, limits, policy, log, now, beganMs, ...asked });
+    return await LocalCache.open({ state, limits, policy, advice, log, now, beganMs, ...asked });
   } catch (error) {
     await releaseState(state);
     throw error;

@@ -1,4 +1,5 @@
 /** A life of the index put together: the room and the ranking over it, and the leases of its files. */
+import { PAGE_BYTES, SLOT_BYTES } from "../index/core/layout.js";
 import type { BlockIndex } from "../index/block-index.js";
 import type { Blocks, Life } from "./blocks.js";
 import { watchCommits } from "./commit-watch.js";
@@ -19,16 +20,17 @@ import { Leases } from "./leases.js";
 import type { Limits } from "./limits.js";
 import type { ObjectState } from "./object-states.js";
 import type { Objects } from "./objects.js";
-import type { PolicyName } from "./policy-names.js";
+import type { SessionOptions } from "./session-options.js";
 import type { SlotFiles } from "./slots/slot-files.js";
 import type { SlotTable } from "./slots/slot-table.js";
 import type { WriteBack } from "./slots/write-back.js";
+import { Advice } from "./tune/advice.js";
 
 /** What outlives a wipe; what is asked for by a call is made later than the first life. */
 export interface LifeParts {
   readonly table: SlotTable;
   readonly links: SlotLinks;
-  readonly policy: PolicyName;
+  readonly options: Pick<SessionOptions, "policy" | "advice">;
   readonly pins: PinSet;
   readonly files: SlotFiles;
   readonly writeBack: WriteBack;
@@ -51,10 +53,14 @@ export function newLife(
   const { index, objects } = own;
   const identityOf = (slot: number): number => blockIdentity(table.objectIdOf(slot), table.blockOf(slot));
   const notes = new SlotBytes();
-  const newPolicy = (): CullPolicy => makePolicy(parts.policy, { links, notes, identityOf });
+  const newPolicy = (): CullPolicy => makePolicy(parts.options.policy, { links, notes, identityOf });
   const ranking = new Ranking(table, newPolicy, limits, () =>
     makePolicy("lru", { links, notes, identityOf }),
   );
+  const advice = parts.options.advice
+    ? new Advice({ policy: parts.options.policy, identityOf, capacity: () => capacityOf(table, limits()) })
+    : undefined;
+  ranking.onUse = advice && ((slot) => advice.hit(slot));
   links.reserve(table.numbers);
   watchCommits(index, { counters, latencies, now });
   const room = new Room({
@@ -85,6 +91,7 @@ export function newLife(
       return metadataGives;
     },
     onCulled: (slot) => {
+      advice?.culled(slot);
       counters.culled += 1;
       counters.culledBytes += table.validBytesOf(slot);
       parts.housekeeper().noteLeft(table.objectIdOf(slot));
@@ -97,5 +104,13 @@ export function newLife(
     hold: (file) => objects.hold(file),
     letGo: (file) => objects.letGo(file),
   });
-  return { ...own, room, ranking, leases };
+  return { ...own, room, ranking, advice, leases };
+}
+
+/** Blocks that have room, going by what the slots that exist take. */
+function capacityOf(table: SlotTable, limits: Limits): { blocks: number; blockBytes: number } {
+  const { slotsMax, slotBytesMax } = limits;
+  const mean = table.existing === 0 ? SLOT_BYTES : table.usedBytes / table.existing;
+  const blockBytes = Math.max(PAGE_BYTES, Math.round(mean));
+  return { blocks: Math.max(1, Math.min(slotsMax, Math.floor(slotBytesMax / blockBytes))), blockBytes };
 }

@@ -43,6 +43,7 @@ import { type Span, checkSpan } from "./span.js";
 import { statusOf } from "./status.js";
 import type { TraceOptions, TraceStatus } from "./trace-api.js";
 import { unknownFile } from "./trace/unknown-file.js";
+import { type TuneAdvice, reportOf } from "./tune/advice.js";
 import { LocalVolume } from "./volume-handle.js";
 import { reached } from "../index/core/steps.js";
 
@@ -200,6 +201,10 @@ export class LocalCache implements OwnedCache {
 
   get direct(): DirectSource | undefined {
     return this.#session.direct;
+  }
+
+  tuneAdvice(): Promise<TuneAdvice> {
+    return this.#betweenWipes(async () => reportOf(this.#session.blocks.life.advice));
   }
 
   get limits(): Limits {

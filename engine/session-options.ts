@@ -9,6 +9,8 @@ export interface SessionOptions {
   readonly state: OpenState;
   readonly limits: Limits;
   readonly policy: PolicyName;
+  /** Whether the traffic is watched, for advice. */
+  readonly advice: boolean;
   readonly log: LogFunction;
   readonly now: () => number;
   readonly beganMs: number;

@@ -325,7 +325,7 @@ export class Session {
     const parts = {
       table: this.table,
       links: this.#links,
-      policy: this.options.policy,
+      options: this.options,
       pins: this.#pins,
       files: this.onDrive.files,
       writeBack: this.onDrive.writeBack,

@@ -1,8 +1,12 @@
 /** `tagcache tune`: what another size or policy would have brought. */
 import type { Command } from "commander";
 import { type PolicyName, POLICY_NAMES, isPolicyName } from "../../engine/cache.js";
+import { withDaemon } from "../daemon.js";
 import { example } from "../example.js";
 import { CliError, EXIT } from "../exit-codes.js";
+import { printJson } from "../output.js";
+import { settingsOf } from "../settings.js";
+import { printAdvice } from "../tune/advice.js";
 import { DEFAULT_CAPACITIES, parseCapacities } from "../tune/capacity.js";
 
 interface Options {
@@ -20,8 +24,9 @@ export function addTune(program: Command): void {
   program
     .command("tune")
     .description(
-      "replay access traces against policies and sizes, or draw their miss-ratio curves. A trace is a recording of `trace`, or " +
-        "lines of op,fs,volume,inode,offset_bytes,length_bytes, plain or gzip",
+      "without a trace ask the running daemon what other sizes and policies would bring; with traces replay them, or draw " +
+        "their miss-ratio curves. A trace is a recording of `trace`, or lines of " +
+        "op,fs,volume,inode,offset_bytes,length_bytes, plain or gzip",
     )
     .option("--trace <file...>", "one or more traces")
     .option("--policy <name...>", `some of ${POLICY_NAMES.join(", ")} (default: all)`)
@@ -40,8 +45,11 @@ export function addTune(program: Command): void {
         "hits and fetched bytes of both policies at both sizes",
       ),
     )
-    .action(async (options: Options) => {
-      if (options.trace === undefined) throw new CliError(EXIT.usage, "Cannot tune: want --trace FILE");
+    .action(async (options: Options, command: Command) => {
+      if (options.trace === undefined) {
+        await advise(options, command);
+        return;
+      }
       const { replayTraces } = await import("../tune/replay.js");
       const sampleRate = options.sample === undefined ? undefined : rateOf(options.sample);
       const curve = options.curve === true || options.svg !== undefined || sampleRate !== undefined;
@@ -56,6 +64,22 @@ export function addTune(program: Command): void {
       });
       process.exitCode = EXIT.ok;
     });
+}
+
+/** What the running daemon knows from its own traffic. */
+async function advise(options: Options, command: Command): Promise<void> {
+  const { policy, capacity, curve, sample, svg, json } = options;
+  for (const [name, value] of Object.entries({ policy, capacity, curve, sample, svg })) {
+    if (value === undefined) continue;
+    throw new CliError(
+      EXIT.usage,
+      `Cannot use --${name} without --trace: a daemon advises on what it serves`,
+    );
+  }
+  const advice = await withDaemon(settingsOf(command), (client) => client.tuneAdvice());
+  if (json === true) printJson(advice);
+  else await printAdvice(advice);
+  process.exitCode = EXIT.ok;
 }
 
 function policiesOf(texts: readonly string[]): PolicyName[] {

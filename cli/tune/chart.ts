@@ -7,6 +7,8 @@ import { CliError, EXIT } from "../exit-codes.js";
 
 export interface Curve {
   readonly name: string;
+  /** What a block takes; 256 KiB unless given. */
+  readonly blockBytes?: number;
   readonly points: ReadonlyArray<{ readonly capacityBlocks: number; readonly missRatio: number }>;
 }
 
@@ -17,7 +19,10 @@ const MARGIN_COLUMNS = 12;
 const SVG_LIBRARIES = "@observablehq/plot@0.6.17 linkedom@0.18.15";
 
 /** The curve over the size of the cache, from nothing to its largest point, as lines of text. */
-export async function terminalChart({ name, points }: Curve, columns: number): Promise<string> {
+export async function terminalChart(
+  { name, points, blockBytes = SLOT_BYTES }: Curve,
+  columns: number,
+): Promise<string> {
   const { default: asciichart } = await import("asciichart");
   const width = Math.max(8, Math.min(COLUMNS_MAX, columns - MARGIN_COLUMNS));
   const last = points.at(-1)?.capacityBlocks ?? 1;
@@ -31,7 +36,7 @@ export async function terminalChart({ name, points }: Curve, columns: number): P
     max: 100,
     format: (value) => `${value.toFixed(0)} %`.padStart(MARGIN_COLUMNS - 4),
   });
-  const end = `${formatBytes(last * SLOT_BYTES)}`;
+  const end = `${formatBytes(last * blockBytes)}`;
   return `misses of ${name}, LRU\n${plot}\n${" ".repeat(MARGIN_COLUMNS - 3)}0${end.padStart(width - 1)}`;
 }
 

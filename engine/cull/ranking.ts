@@ -1,12 +1,10 @@
 /**
- * All blocks by their worth: a policy of its own for each share of the capacity, and one answer to who goes next. Without
- * shares there is one policy and nothing between it and its callers. Blocks that are kept from culling are in none of
- * them, but still count in their share. Files may have a rank: blocks of the first go before all others, blocks of the
- * last get a second turn when theirs has come.
+ * All blocks by their worth: a policy of its own for each share of the capacity, and one answer to who goes next. Blocks
+ * that are kept from culling are in none of them, but still count in their share. Files may have a rank: blocks of the
+ * first go before all others, blocks of the last get a second turn when theirs has come.
  */
 import { PAGE_BYTES } from "../../index/core/layout.js";
-import type { SlotTable } from "../slots/slot-table.js";
-import { grown } from "../slots/slot-table.js";
+import { type SlotTable, grown } from "../slots/slot-table.js";
 import type { CullRank } from "../open-api.js";
 import type { PolicyName } from "../policy-names.js";
 import { inOrderOfUse } from "./order-of-use.js";
@@ -54,8 +52,9 @@ export class Ranking {
   readonly #kept: KeptSlots;
   readonly #budget: () => KeepBudget;
   #pinRefused = false;
-  /** Told of every use, while somebody wants to know. */
+  /** Told of every use, and of every hit, while somebody wants to know. */
   recentUses: RecentUses | undefined;
+  onUse: ((slot: number) => void) | undefined;
 
   /**
    * @param newPolicy makes an empty policy; a slot is in one of them at a time.
@@ -255,6 +254,7 @@ export class Ranking {
   /** The block in this slot was hit. */
   touch(slot: number): void {
     this.recentUses?.note(slot);
+    this.onUse?.(slot);
     if (this.isKept(slot)) {
       this.#kept.touch(slot);
       return;

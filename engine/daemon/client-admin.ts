@@ -24,6 +24,8 @@ import { mapOf, mapsOf } from "./field-maps.js";
 import type { Fields } from "./fields.js";
 import { wireInteger } from "./headers.js";
 import type { Header } from "./headers.js";
+import type { TuneAdvice, TuneCalls } from "../tune-api.js";
+import { decodeAdvice } from "./tune-operations.js";
 import { TRACE_BYTES_MAX, type TraceCalls, type TraceOptions, type TraceStatus } from "../trace-api.js";
 import { decodeTrace } from "./trace-operations.js";
 
@@ -32,7 +34,7 @@ export const ADMIN_DEADLINE_MS = 10 * 60_000;
 const COUNT_MAX = Number.MAX_SAFE_INTEGER;
 
 /** What a client says to the daemon for an operator; the rest of the client builds on it. */
-export class AdminClient implements AdminCalls, TraceCalls, TrustCalls {
+export class AdminClient implements AdminCalls, TraceCalls, TrustCalls, TuneCalls {
   readonly #link: Link;
   readonly #deadlineMs: number;
 
@@ -126,6 +128,10 @@ export class AdminClient implements AdminCalls, TraceCalls, TrustCalls {
         rate: wireInteger(checkInteger("rate", bytesPerSecond, COUNT_MAX)),
       }),
     }));
+  }
+
+  async tuneAdvice(): Promise<TuneAdvice> {
+    return decodeAdvice(await this.#ask("ask for advice", () => ({ op: "tune" })));
   }
 
   async #ask(action: string, headerOf: () => Header): Promise<Fields> {

@@ -40,10 +40,12 @@ import { wireInteger } from "./headers.js";
 import type { Header } from "./headers.js";
 import type { Hello } from "./hello.js";
 import type { TraceCalls } from "../trace-api.js";
+import type { TuneCalls } from "../tune-api.js";
 import { checkSocketPath } from "./socket-path.js";
 import { decodeStatus } from "./status-codec.js";
 
 export type { TraceOptions, TraceState, TraceStatus } from "../trace-api.js";
+export type { TuneAdvice } from "../tune-api.js";
 export type { ConfigEntry } from "./config-service.js";
 export type { Hello, HelloLimits } from "./hello.js";
 
@@ -74,7 +76,7 @@ export interface ConnectOptions {
  * itself. A handle ends with its connection: then its reads and writes are bypassed as `stale`, its other calls fail with
  * E_NOT_FOUND, and it is to be acquired again. An idle client does not keep its process alive.
  */
-export interface CacheClient extends BlockCache, TraceCalls {
+export interface CacheClient extends BlockCache, TraceCalls, TuneCalls {
   /** What the daemon said when the present or last connection began. */
   readonly hello: Hello;
   /** Time of a round trip. @throws {CacheError} E_TIMEOUT, E_UNAVAILABLE, E_LIMIT, E_CLOSED. */

@@ -1,6 +1,7 @@
 /** What an operation of the daemon is; operations.ts and handle-operations.ts are the rows of the table. */
 import { READ_BYTES_MAX } from "../api.js";
 import type { BlockCache, DirectSource, TraceCalls } from "../api.js";
+import type { TuneCalls } from "../tune-api.js";
 import type { BufferPool } from "./buffer-pool.js";
 import type { ConfigService } from "./config-service.js";
 import type { Fields } from "./fields.js";
@@ -34,6 +35,8 @@ export interface OperationServices {
   readonly trace?: TraceCalls;
   /** Absent when clients read nothing themselves. */
   readonly direct?: DirectSource;
+  /** Absent when this daemon watches no traffic. */
+  readonly tune?: TuneCalls;
   /** Absent when this daemon has no configuration of its own. */
   readonly config?: ConfigService;
 }

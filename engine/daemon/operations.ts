@@ -15,6 +15,7 @@ import { askedBytes } from "./operation.js";
 import type { Operation, OperationServices } from "./operation.js";
 import { encodeStatus } from "./status-codec.js";
 import { TRACE_OPERATIONS } from "./trace-operations.js";
+import { TUNE_OPERATIONS } from "./tune-operations.js";
 import { bypassHeader, tagOf } from "./tag-fields.js";
 
 const get: Operation = {
@@ -147,6 +148,7 @@ const ROWS: ReadonlyArray<readonly [string, Operation]> = [
   ...METADATA_OPERATIONS,
   ...ADMIN_OPERATIONS,
   ...TRACE_OPERATIONS,
+  ...TUNE_OPERATIONS,
 ];
 
 /** Every operation but hello, which belongs to the connection. */

@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import type { Server as NetServer, Socket } from "node:net";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
 import type { BlockCache, DirectSource, TraceCalls } from "../api.js";
+import type { TuneCalls } from "../tune-api.js";
 import { BufferPool } from "./buffer-pool.js";
 import type { ConfigService } from "./config-service.js";
 import { Connection } from "./connection.js";
@@ -36,6 +37,8 @@ export interface ServerOptions {
   readonly config?: ConfigService;
   /** Serves `trace` and its kin; without it they are refused with E_OPERATION. */
   readonly trace?: TraceCalls;
+  /** Serves `tune`; without it that is refused with E_OPERATION. */
+  readonly tune?: TuneCalls;
 }
 
 /** What the metrics listener shows of a server. Counts are since its start. */
@@ -115,6 +118,7 @@ class SocketServer implements Server {
       onStopRequest: options.onStopRequest,
       ...(options.trace !== undefined && { trace: options.trace }),
       ...(options.direct !== undefined && { direct: options.direct }),
+      ...(options.tune !== undefined && { tune: options.tune }),
       ...(options.config !== undefined && { config: options.config }),
       onClosed: (connection) => this.#onClosed(connection),
     };

@@ -2,6 +2,7 @@
 import { SLOT_BYTES } from "../../engine/cache.js";
 import type { Bench } from "./bench.js";
 import { Clients } from "./clients.js";
+import { adviceOnHit } from "./advice.js";
 import { putWhileCulling } from "./culling.js";
 import { hitsInFlight, pageHits, wholeHits } from "./hits.js";
 import { libraryPuts, storePuts } from "./puts.js";
@@ -124,6 +125,8 @@ export async function measureBars(bench: Bench, step: (what: string) => void): P
   const puts = await storePuts(bench);
   step("puts while culling");
   const culling = await putWhileCulling(bench.set);
+  step("hits with advice and without");
+  const advice = await adviceOnHit();
   const results = [
     ...all(whole, HITS),
     ...all(pages, PAGES),
@@ -133,6 +136,7 @@ export async function measureBars(bench: Bench, step: (what: string) => void): P
     ...all(puts, SOCKET_PUTS),
     readers,
     ...culling,
+    advice,
   ];
   return { wholeHits: whole, pageHits: pages, inFlight, puts, results };
 }

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { suite } from "uvu";
-import { onlyLine, run, withDirectory } from "./run-cli.js";
+import { onlyLine, run, withDaemon, withDirectory } from "./run-cli.js";
 
 const test = suite("tune");
 
@@ -70,7 +70,8 @@ test("what is wrong is one line that says where, and a status", async () => {
     const good = file("good.csv", LOOP.join(""));
     const cut = file("cut.csv.gz", gzipSync(HEADER + LOOP.join("")).subarray(0, 60));
     for (const [args, status, line] of [
-      [[], 64, /want --trace/],
+      [["--policy", "lru"], 64, /Cannot use --policy without --trace/],
+      [["--dir", directory], 69, /no daemon|not running|answers/i],
       [["--trace", join(directory, "none")], 66, /no such file/],
       [["--trace", file("empty.csv", HEADER)], 65, /empty\.csv: it has no accesses$/],
       [
@@ -97,6 +98,31 @@ test("what is wrong is one line that says where, and a status", async () => {
       assert.equal(finished.status, status, `${args.join(" ")}: ${finished.stderr}`);
       assert.match(onlyLine(finished), line);
     }
+  });
+});
+
+test("without a trace the running daemon is asked", async () => {
+  await withDaemon(async (daemon) => {
+    const tag = (block: number): string[] =>
+      ["--fs", "f", "--volume", "v", "--inode", "i", "--block"].concat(String(block));
+    for (const block of [0, 1]) await daemon.run(["put", ...tag(block)], { input: "some bytes" });
+    for (const block of [0, 0, 1]) assert.equal((await daemon.run(["get", ...tag(block)])).status, 0);
+    const advice = JSON.parse((await daemon.run(["tune", "--json"])).stdout);
+    assert.deepEqual([advice.policy, advice.uses, advice.culled], ["lru", 5, 0]);
+    assert.equal(advice.sampleRate, 1 / 32);
+    assert.deepEqual(
+      advice.sizes.map(
+        ({ capacityBlocks }: { capacityBlocks: number }) => capacityBlocks / advice.capacityBlocks,
+      ),
+      [0.5, 1, 2],
+    );
+    assert.equal(advice.policies.length, 5);
+    const { stdout, status } = await daemon.run(["tune"]);
+    assert.equal(status, 0);
+    assert.match(stdout, /^policy +lru\n/);
+    assert.match(stdout, /watched +5 uses, by \d blocks, one in 32; too few yet to rely on/);
+    assert.match(stdout, /double the capacity +\d+\.\d\d %/);
+    assert.match(stdout, /culled +0, 0 of them never hit/);
   });
 });
 
