@@ -43,9 +43,13 @@ export function pythonSuite(name: string): {
 export async function python(
   socketPath: string,
   program: string,
-  { onLine = () => undefined, ending = 0 }: { onLine?: (line: string) => void; ending?: "SIGKILL" | 0 } = {},
+  {
+    onLine = () => undefined,
+    ending = 0,
+    arguments: args = [],
+  }: { onLine?: (line: string) => void; ending?: "SIGKILL" | 0; arguments?: readonly string[] } = {},
 ): Promise<string> {
-  const child = spawn(PYTHON, ["-u", "-c", HEAD + program, socketPath], {
+  const child = spawn(PYTHON, ["-u", "-c", HEAD + program, socketPath, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   createInterface(child.stdout).on("line", onLine);
