@@ -30,24 +30,29 @@ const installed = spawnSync(PYTHON, ["-c", "import sys; sys.exit(sys.version_inf
 /** A suite whose tests are counted as skipped where there is no Python 3.8 or later. */
 export function pythonSuite(name: string): {
   check: (behaviour: string, body: () => Promise<void>) => void;
+  after: (body: () => Promise<void>) => void;
   run: () => void;
 } {
   const test = suite(name);
   return {
     check: (behaviour, body) => (installed ? test(behaviour, body) : test.skip(behaviour, body)),
+    after: (body) => test.after(body),
     run: () => test.run(),
   };
+}
+
+export interface PythonOptions {
+  readonly onLine?: (line: string) => void;
+  readonly ending?: "SIGKILL" | 0;
+  /** Behind the socket's path. */
+  readonly arguments?: readonly string[];
 }
 
 /** Runs a program that fails with a traceback if anything is not as it should be. Its lines on stdout are told as they come. */
 export async function python(
   socketPath: string,
   program: string,
-  {
-    onLine = () => undefined,
-    ending = 0,
-    arguments: args = [],
-  }: { onLine?: (line: string) => void; ending?: "SIGKILL" | 0; arguments?: readonly string[] } = {},
+  { onLine = () => undefined, ending = 0, arguments: args = [] }: PythonOptions = {},
 ): Promise<string> {
   const child = spawn(PYTHON, ["-u", "-c", HEAD + program, socketPath, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
