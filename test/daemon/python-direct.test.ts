@@ -136,8 +136,16 @@ for names in (b"nfs", b"vol"), (b"nfs", b"vol", b"file"), (b"nfs", b"vol", b"fil
     warm(next, old)
     warm(tag, old)
     other.invalidate(*names)
-    warm(tag, new)
-    assert cache.get(next) == Answer("miss")
+    other.put(tag, new)
+    assert cache.get(tag).data == new and cache.get(next) == Answer("miss")
+warm(tag, old)
+key = client.pack(tag[:3])
+known = cache.direct._names[key]
+for stamps, read in (
+    ({"stamp": 2**40}, asked), ({"ranges": [[0, 9, 1], [3, 4, 2**40]]}, asked), ({"ranges": [[0, 3, 2**40], [4, 5, 2**40]]}, direct),
+):
+    cache.direct._names[key] = known._replace(**stamps)
+    assert read(lambda: cache.get(tag)).data == old
 
 # A change while the slot is read, of the entry and of what names mean.
 publication, inner = cache.direct._publication, cache.direct._publication._bytes
