@@ -49,12 +49,14 @@ export const text: Grammar = {
 export const NO_SOCKET = "none";
 
 export const socketPath: Grammar = {
-  ...path,
-  read: (text) => (text === "" ? malformed("a path") : wantedOf(() => (checkSocketPath(text), text))),
+  wanted: `a path or "${NO_SOCKET}"`,
+  kinds: ["string"],
+  read: (text) =>
+    text === "" ? malformed(socketPath.wanted) : wantedOf(() => (checkSocketPath(text), text)),
   readFromFile: (text) =>
     text === NO_SOCKET || isAbsolute(text)
       ? socketPath.read(text)
-      : malformed(`an absolute path, or ${NO_SOCKET}`),
+      : malformed(`an absolute path or "${NO_SOCKET}"`),
 };
 
 /** Nothing means that no CVMFS clients are served. */

@@ -97,7 +97,9 @@ const REFUSED: [string | Uint8Array, string][] = [
   ["dir = { path = 1 }", "FILE:1:7: dir is a table, want a path"],
   ['dir = ["/a"]', "FILE:1:7: dir is an array, want a path"],
   ['dir = "cache"', 'FILE:1:7: dir is "cache", want an absolute path'],
-  ['socket = ""', 'FILE:1:10: socket is "", want an absolute path'],
+  ['socket = ""', 'FILE:1:10: socket is "", want an absolute path or "none"'],
+  ['socket = "sock"', 'FILE:1:10: socket is "sock", want an absolute path or "none"'],
+  ["socket = 3", 'FILE:1:10: socket is an integer, want a path or "none"'],
   ['capacity = "10GB"', 'FILE:1:12: capacity is "10GB", want GiB or G (powers of 1024) in place of GB'],
   ['capacity = 1\n\tlog-format   =   "xml"', 'FILE:2:19: log-format is "xml", want one of text, json'],
   [

@@ -44,6 +44,8 @@ test("words, paths and lengths are checked", () => {
   assert.equal(read("log-level", "Debug"), "want one of error, warn, info, debug");
   assert.equal(read("on-unclean", "hope"), "want one of wipe, verify");
   assert.equal(read("dir", ""), "want a path");
+  assert.equal(read("socket", ""), 'want a path or "none"');
+  assert.equal(read("socket", "none"), "none");
   assert.equal(read("dir", "a\0b"), "want no zero byte");
   assert.equal(read("dir", "x".repeat(8193)), "want at most 8192 characters");
   assert.equal(read("socket", "s".repeat(107)), "s".repeat(107));
