@@ -71,5 +71,8 @@ function printReport({ findings, counts, clean }: FsckReport, deep: boolean): vo
   const read = deep
     ? `; read ${formatCount(counts.blocksChecked)} blocks, ${formatBytes(counts.bytesChecked)}`
     : "";
-  print(`${clean ? "Clean" : `${formatCount(findings.length)} findings`}: ${blocks} (${states})${read}`);
+  const open = counts.unclaimed === 0 ? "" : `, ${formatCount(counts.unclaimed)} not claimed yet`;
+  print(
+    `${clean ? "Clean" : `${formatCount(findings.length)} findings`}: ${blocks} (${states}${open})${read}`,
+  );
 }

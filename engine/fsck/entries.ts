@@ -19,11 +19,23 @@ const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 export interface EntryCheck {
   readonly index: BlockIndex;
   readonly checkpoint: Checkpoint;
+  /** The last owner stopped before all entries had claimed their slots; the next one goes on with that. */
+  readonly surveying: boolean;
   readonly slotsRoot: string;
   /** Given to read and check every byte. */
   readonly checksummer: Checksummer | undefined;
   readonly findings: FindingList;
   readonly onProgress: ((done: number, total: number) => void) | undefined;
+}
+
+export interface EntryCounts {
+  readonly entries: number;
+  /** Entries of blocks that are known to be zero and have no slot. */
+  readonly zeroBlocks: number;
+  /** Entries that have not claimed their slots yet, after an unclean end whose survey was cut short. */
+  readonly unclaimed: number;
+  readonly blocksChecked: number;
+  readonly bytesChecked: number;
 }
 
 interface Block {
@@ -32,12 +44,10 @@ interface Block {
   readonly entry: Entry;
 }
 
-export async function checkEntries(
-  check: EntryCheck,
-): Promise<{ entries: number; zeroBlocks: number; blocksChecked: number; bytesChecked: number }> {
+export async function checkEntries(check: EntryCheck): Promise<EntryCounts> {
   const { index, checkpoint, findings } = check;
   const named = new Uint8Array(checkpoint.slots.states.length);
-  const counts = { entries: 0, zeroBlocks: 0, blocksChecked: 0, bytesChecked: 0 };
+  const counts = { entries: 0, zeroBlocks: 0, unclaimed: 0, blocksChecked: 0, bytesChecked: 0 };
   index.watchDamage((_, error) => findings.add("entry-corrupt", error.message));
   try {
     for (const found of index.entries()) {
@@ -47,7 +57,10 @@ export async function checkEntries(
         check.onProgress?.(counts.entries, checkpoint.order.length);
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
-      if (!checkEntry(check, found, named) || check.checksummer === undefined) continue;
+      const claim = checkEntry(check, found, named);
+      if (claim === "none") continue;
+      if (claim === "open") counts.unclaimed += 1;
+      if (check.checksummer === undefined) continue;
       counts.blocksChecked += 1;
       counts.bytesChecked += found.entry.validBytes;
       checkBytes(check, check.checksummer, found);
@@ -63,29 +76,34 @@ export async function checkEntries(
   return counts;
 }
 
-/** Whether the entry's slot is its own, so that its bytes can be checked. */
+/** Whether the entry's slot is its own, or may still be claimed as such, so that its bytes can be checked. */
 function checkEntry(
-  { checkpoint, findings }: EntryCheck,
+  { checkpoint, surveying, slotsRoot, findings }: EntryCheck,
   { objectId, block, entry }: Block,
   named: Uint8Array,
-): boolean {
+): "own" | "open" | "none" {
   const { slots, epoch, nextSequence } = checkpoint;
   const { slot } = entry;
-  if (slot === NO_SLOT) return false;
+  if (slot === NO_SLOT) return "none";
   const who = `the entry of block ${block} of object ${objectId}`;
   if (named[slot] === 1)
     findings.add("slot-twice", `${who} names slot ${slot}, which another entry names too`, slot);
+  const isOpen = surveying && slots.states[slot] === STATE.unknown;
   const owner = (slots.ownerHigh[slot] ?? 0) * TWO_32 + (slots.ownerLow[slot] ?? 0);
   const ownedBlock = (slots.blockHigh[slot] ?? 0) * TWO_32 + (slots.blockLow[slot] ?? 0);
-  if (slots.states[slot] !== STATE.used || owner !== objectId || ownedBlock !== block) {
+  const isOwn = slots.states[slot] === STATE.used && owner === objectId && ownedBlock === block;
+  if (!isOwn && !isOpen) {
     findings.add("entry-slot", `${who} names slot ${slot}, which is not its own`, slot);
-    return false;
+    return "none";
   }
   named[slot] = 1;
-  if (entry.epoch > epoch || entry.sequence >= nextSequence || slots.validBytes[slot] !== entry.validBytes) {
+  if (isOpen && fs.lstatSync(slotPath(slotsRoot, slot), { throwIfNoEntry: false }) === undefined)
+    findings.add("slot-missing", `slot ${slot} has no file`, slot);
+  const otherSize = isOwn && slots.validBytes[slot] !== entry.validBytes;
+  if (entry.epoch > epoch || entry.sequence >= nextSequence || otherSize) {
     findings.add("entry-corrupt", `${who} has a generation or size that its slot can't have`, slot);
   }
-  return true;
+  return isOwn ? "own" : "open";
 }
 
 function checkBytes(

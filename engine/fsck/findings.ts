@@ -11,7 +11,7 @@ export type Findings = readonly FsckFinding[];
  * - `unclean`, `checkpoint-damaged`, `checkpoint-foreign`, `index-corrupt`, `index-other-commit`: the next start wipes;
  * - `ledger-foreign`: the next start is refused, for the ledger belongs to another cache;
  * - `entry-corrupt`: an entry does not read back;
- * - `entry-slot`: an entry names a slot that is not its own;
+ * - `entry-slot`: an entry names a slot that is not its own, nor may become so;
  * - `slot-twice`: two entries name one slot;
  * - `slot-orphan`: a used slot that no entry names;
  * - `slot-missing`, `slot-kind`, `slot-short`: the file is not there, is no plain file with one name and at most 256 KiB,

@@ -14,7 +14,7 @@ import { probeIndex } from "../coherency/index-probe.js";
 import { OwnerLock } from "../coherency/owner-lock.js";
 import { Checksummer } from "../slots/checksums.js";
 import { STATE } from "../slots/slot-table.js";
-import { checkEntries } from "./entries.js";
+import { type EntryCounts, checkEntries } from "./entries.js";
 import { checkFiles } from "./files.js";
 import { type Findings, FindingList } from "./findings.js";
 import { checkMetadata } from "./metadata.js";
@@ -34,21 +34,22 @@ export interface FsckOptions {
 
 /** A child may read so long before it counts as caught. */
 const PROBE_MS_MAX = 10 * 60_000;
-const NOTHING_CHECKED = { entries: 0, zeroBlocks: 0, blocksChecked: 0, bytesChecked: 0 };
+const NOTHING_CHECKED: EntryCounts = {
+  entries: 0,
+  zeroBlocks: 0,
+  unclaimed: 0,
+  blocksChecked: 0,
+  bytesChecked: 0,
+};
 
 export interface FsckReport {
   readonly findings: Findings;
-  readonly counts: {
+  readonly counts: EntryCounts & {
     /** Slots whose file should exist: used + free + quarantined. */
     readonly slots: number;
     readonly used: number;
     readonly free: number;
     readonly quarantined: number;
-    readonly entries: number;
-    /** Entries of blocks that are known to be zero and have no slot. */
-    readonly zeroBlocks: number;
-    readonly blocksChecked: number;
-    readonly bytesChecked: number;
   };
   readonly clean: boolean;
 }
@@ -133,6 +134,7 @@ async function check(
     return checkEntries({
       index,
       checkpoint,
+      surveying: mark.surveying === true,
       slotsRoot: paths.slots,
       checksummer: options.deep ? new Checksummer(cacheId) : undefined,
       findings,
@@ -167,7 +169,7 @@ async function withIndex<T>(
 function reportOf(
   findings: FindingList,
   checkpoint: Checkpoint | undefined,
-  entries: typeof NOTHING_CHECKED,
+  entries: EntryCounts,
 ): FsckReport {
   const count = (state: number) =>
     checkpoint?.slots.states.reduce((sum, one) => sum + (one === state ? 1 : 0), 0) ?? 0;

@@ -112,6 +112,7 @@ fsck("finds nothing in a cache that was left clean, and counts what is there", a
         quarantined: 0,
         entries: BLOCKS,
         zeroBlocks: 0,
+        unclaimed: 0,
         blocksChecked: BLOCKS,
         bytesChecked: BLOCKS * BYTES,
       },
@@ -392,8 +393,7 @@ fsck("knows the slots set aside after trouble", async () => {
     await cache.close();
     fs.rmSync(`${directory}-link`);
     const { findings, counts } = await fsckDirectory({ directory, deep: true });
-    assert.deepEqual(findings, []);
-    assert.deepEqual([counts.used, counts.free, counts.quarantined], [BLOCKS - 1, 1, 1]);
+    assert.deepEqual([findings, counts.used, counts.free, counts.quarantined], [[], BLOCKS - 1, 1, 1]);
   });
 });
 
