@@ -36,6 +36,8 @@ export interface DirectReaderOptions {
   readonly now: () => number;
   /** Whether bytes are checked against their checksums; without, only against the second look. */
   readonly verify: boolean;
+  /** See HotSlots; what the kernel counts of this process unless given, for tests. */
+  readonly driveReads?: () => number | undefined;
   /** Told of every hit. */
   readonly onHit: (slot: number, objectId: number, block: number, bytes: number) => void;
 }
@@ -62,7 +64,8 @@ export class DirectReader {
     this.#options = options;
     this.#seen = new SeenItems(options.view);
     this.#checksummer = new Checksummer(options.cacheId);
-    this.#hot = new HotSlots({ now: options.now, driveReads: () => nodeIo.driveReads() });
+    const { now, driveReads = () => nodeIo.driveReads() } = options;
+    this.#hot = new HotSlots({ now, driveReads });
   }
 
   /** The wanted bytes, or undefined (perhaps later): ask the owner. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import { onlyLine, run, startDaemon, withDirectory } from "./run-cli.js";
@@ -160,6 +161,23 @@ test("a bug is one line and exit status 70, and the next start wipes", async () 
     assert.match(next.log(), /start=unclean action=wipe/);
     next.child.kill("SIGTERM");
     await once(next.child, "exit");
+  });
+});
+
+test("a group that does not exist is one line and exit 78, and nothing is made", async () => {
+  await withDirectory(async (directory) => {
+    const cache = join(directory, "cache");
+    const refused = await run(["serve", "--dir", cache, "--group", "no-such-group"]);
+    assert.equal(refused.status, 78);
+    assert.equal(onlyLine(refused), 'tagcache: Cannot use group "no-such-group": there is no such group');
+    assert.equal(existsSync(cache), false);
+    const dump = await run(["config", "dump", "--json", "--dir", cache], {
+      env: { TAGCACHE_GROUP: "staff" },
+    });
+    const entries = JSON.parse(dump.stdout) as Array<{ key: string; value: string; source: string }>;
+    const group = entries.find(({ key }) => key === "group");
+    assert.equal(group?.value, "staff");
+    assert.equal(group?.source, "environment");
   });
 });
 

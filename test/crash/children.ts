@@ -27,9 +27,13 @@ export class Child {
   #gone = false;
   #wake: (() => void) | undefined;
 
-  constructor(place: string, args: readonly string[] = []) {
+  constructor(place: string, args: readonly string[] = [], user: { uid?: number; gid?: number } = {}) {
     const { script, flags } = program(place);
-    this.process = fork(script, args, { execArgv: flags, stdio: ["ignore", "ignore", "pipe", "ipc"] });
+    this.process = fork(script, args, {
+      execArgv: flags,
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+      ...user,
+    });
     // What the child said last may come in after the news of its end.
     const silent = once(this.process, "disconnect");
     this.#exited = Promise.all([once(this.process, "exit"), silent]).then(() => {
