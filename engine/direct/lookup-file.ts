@@ -41,6 +41,9 @@ export class LookupFile {
   /** Below 2^63, so that every reader can name it. */
   readonly instance = randomBytes(8).readBigUInt64LE() >> 1n;
   readonly #bucket = new Bucket();
+  /** The first word, its checksum, of each bucket as it was written last; 0 of one that was not. */
+  readonly #sums: Uint32Array;
+  #damaged = false;
   /** The header as it was written last. */
   #headerBytes: Buffer = Buffer.alloc(0);
   #latest: Noticed[] = [];
@@ -54,6 +57,7 @@ export class LookupFile {
     this.#cacheId = cacheId;
     this.#epoch = epoch;
     this.buckets = buckets;
+    this.#sums = new Uint32Array(buckets);
     const facts = fs.fstatSync(fd, { bigint: true });
     this.device = facts.dev;
     this.inode = facts.ino;
@@ -88,6 +92,11 @@ export class LookupFile {
     return this.#open && !this.#over;
   }
 
+  /** Somebody else has changed it: what was taken out may have been out already, and readers were not told. */
+  get damaged(): boolean {
+    return this.#damaged;
+  }
+
   /**
    * Whether what readers find under this name is still what was made and written here. Somebody else may have taken the
    * file away, cut it or overwritten it.
@@ -105,26 +114,35 @@ export class LookupFile {
     }
   }
 
-  /** Shows where a block lies, in place of what was shown of it before. Errors are those of node:fs. */
+  /**
+   * Shows where a block lies, in place of what was shown of it before. Errors are those of node:fs.
+   * @throws {CacheError} E_IO, as remove and has, when it is `damaged`.
+   */
   put(objectId: number, block: number, entry: Entry): void {
-    const at = this.#read(objectId, block);
-    this.#bucket.put(objectId, block, entry);
-    this.#write(at);
+    const bucket = this.#read(objectId, block);
+    const tookPlace = this.#bucket.put(objectId, block, entry);
+    this.#write(bucket);
+    if (tookPlace) this.#countWithdrawal();
   }
 
   /** Shows nothing of a block. Errors are those of node:fs. */
   remove(objectId: number, block: number): void {
-    const at = this.#read(objectId, block);
+    const bucket = this.#read(objectId, block);
     if (!this.#bucket.remove(objectId, block)) return;
-    this.#write(at);
-    this.#withdrawals += 1;
-    setWithdrawals(this.#headerBytes, this.#withdrawals);
-    writeWhole(this.#fd, this.#headerBytes, 0);
+    this.#write(bucket);
+    this.#countWithdrawal();
   }
 
   has(objectId: number, block: number): boolean {
     this.#read(objectId, block);
     return this.#bucket.has(objectId, block);
+  }
+
+  /** Also for what others pushed out: it may change later, and is not found here then. */
+  #countWithdrawal(): void {
+    this.#withdrawals += 1;
+    setWithdrawals(this.#headerBytes, this.#withdrawals);
+    writeWhole(this.#fd, this.#headerBytes, 0);
   }
 
   /** Tells readers that what they know of these names may hold no more. Errors are those of node:fs. */
@@ -168,18 +186,25 @@ export class LookupFile {
     }
   }
 
-  /** @returns where its bucket is written back to. */
+  /** @returns the number of its bucket. */
   #read(objectId: number, block: number): number {
-    const at = bucketAt(bucketOf(objectId, block, this.buckets));
+    const bucket = bucketOf(objectId, block, this.buckets);
     const { bytes } = this.#bucket;
-    const got = fs.readSync(this.#fd, bytes, 0, BUCKET_BYTES, at);
+    const got = fs.readSync(this.#fd, bytes, 0, BUCKET_BYTES, bucketAt(bucket));
     if (got < BUCKET_BYTES) bytes.fill(0, got);
-    this.#bucket.settle();
-    return at;
+    if (!this.#bucket.isAsWritten(this.#sums[bucket] as number)) {
+      this.#damaged = true;
+      throw new CacheError(
+        "E_IO",
+        `Cannot use bucket ${bucket} of the lookup file: somebody else changed it`,
+      );
+    }
+    return bucket;
   }
 
-  #write(at: number): void {
-    writeWhole(this.#fd, this.#bucket.bytes, at);
+  #write(bucket: number): void {
+    writeWhole(this.#fd, this.#bucket.bytes, bucketAt(bucket));
+    this.#sums[bucket] = this.#bucket.sum;
   }
 
   #writeHeader(): void {

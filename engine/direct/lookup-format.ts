@@ -166,17 +166,28 @@ export class Bucket {
   readonly #words = new Uint32Array(BUCKET_BYTES / 4);
   readonly bytes = Buffer.from(this.#words.buffer);
 
-  /** Takes what was read into `bytes` as it is, or as empty if it is not intact. */
-  settle(): void {
-    if (!isBucketIntact(this.bytes) || (this.#words[1] as number) > BUCKET_ITEMS) this.bytes.fill(0);
+  /** What tells its bytes from others. */
+  get sum(): number {
+    return this.#words[0] as number;
+  }
+
+  /** Whether what was read into `bytes` is the bucket that had this sum; one never written is all zeros. */
+  isAsWritten(sum: number): boolean {
+    return (
+      this.sum === sum &&
+      (isBucketIntact(this.bytes) || (sum === 0 && this.#words.every((word) => word === 0)))
+    );
   }
 
   has(objectId: number, block: number): boolean {
     return findItem(this.#words, objectId, block) !== -1;
   }
 
-  /** Puts an item first, in place of the block's old one, of the last one if all places are taken. */
-  put(objectId: number, block: number, entry: Entry): void {
+  /**
+   * Puts an item first, in place of the block's old one, of the last one if all places are taken.
+   * @returns whether it took the place of one.
+   */
+  put(objectId: number, block: number, entry: Entry): boolean {
     const at = findItem(this.#words, objectId, block);
     const items = this.#words[1] as number;
     const end = at !== -1 ? at : Math.min(items, BUCKET_ITEMS - 1) * ITEM_BYTES + BUCKET_HEAD_BYTES;
@@ -187,6 +198,7 @@ export class Bucket {
     this.#words[4] = block;
     writeEntry(entry, this.bytes, BUCKET_HEAD_BYTES + ITEM_BYTES - ENTRY_BYTES);
     this.#seal();
+    return at !== -1 || items === BUCKET_ITEMS;
   }
 
   /** @returns whether it was there. */

@@ -204,7 +204,8 @@ export class Publisher implements EntryFollower {
       body(file);
     } catch (error) {
       this.withdraw();
-      this.#failed(error);
+      // Nothing is wrong with the drive if somebody else has changed the file.
+      this.#failed(error, file.damaged ? 0 : this.#options.retryMs);
     }
   }
 
@@ -245,7 +246,7 @@ export class Publisher implements EntryFollower {
       await this.#fill(file);
     } catch (error) {
       this.#withdrawn();
-      this.#failed(error);
+      this.#failed(error, this.#options.retryMs);
     }
   }
 
@@ -262,12 +263,12 @@ export class Publisher implements EntryFollower {
     }
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, retryMs = RETRY_MS): void {
     this.#options.log("warn", "direct reads are off for a while: the lookup file could not be written", {
       error: messageOf(error),
     });
     if (this.#closed) return;
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.restart(), this.#options.retryMs ?? RETRY_MS).unref();
+    this.#retry = setTimeout(() => this.restart(), retryMs).unref();
   }
 }

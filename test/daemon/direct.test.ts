@@ -216,7 +216,7 @@ direct("go on reading while the daemon stands still", () =>
       let hits = 0;
       for (const endMs = performance.now() + 500; performance.now() < endMs; hits += 1)
         expectHit(await client.get(tagOf(0)), BYTES);
-      assert.ok(hits > 100, `${hits} hits`);
+      assert.ok(hits > 20, `${hits} hits`);
       assert.deepEqual(await client.get(tagOf(77)), { kind: "bypass", reason: "timeout" });
     } finally {
       daemon.process.kill("SIGCONT");

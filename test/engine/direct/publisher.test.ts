@@ -3,12 +3,10 @@ import fs from "node:fs";
 import path from "node:path";
 import { suite } from "uvu";
 import type { OwnedCache } from "../../../engine/api.js";
+import { bucketOf } from "../../../engine/direct/lookup-format.js";
 import { LookupFile } from "../../../engine/direct/lookup-file.js";
-import { Publisher } from "../../../engine/direct/publisher.js";
-import { STATE, SlotTable } from "../../../engine/slots/slot-table.js";
-import { beforeCommit, cacheId, entryOf, withIndex } from "../../index/support.js";
+import { cacheId, entryOf } from "../../index/support.js";
 import {
-  MIB,
   bytesOf,
   expectHit,
   openAt,
@@ -21,77 +19,9 @@ import {
 } from "../../support/temp-cache.js";
 import { digestOf } from "../../support/digest.js";
 import { headerOf, itemsIn, shownIn } from "./published.js";
+import { BUCKETS, CAPACITY_BYTES, withPublisher } from "./with-publisher.js";
 
 const publisher = suite("publisher");
-
-const CAPACITY_BYTES = 64 * MIB;
-const BUCKETS = Math.floor((CAPACITY_BYTES / 1000 - 512) / 512);
-
-/** Lets commits through one at a time, when it is told to. */
-class Gate {
-  readonly #waiting: Array<() => void> = [];
-  held = false;
-
-  readonly pass = async (): Promise<void> => {
-    if (this.held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  };
-
-  /** A commit is held. */
-  get reached(): boolean {
-    return this.#waiting.length > 0;
-  }
-
-  next(): void {
-    this.#waiting.shift()?.();
-  }
-}
-
-/** Runs the body with an index that a publisher follows. */
-async function withPublisher(
-  body: (parts: {
-    index: Parameters<Parameters<typeof withIndex>[0]>[0];
-    lookup: string;
-    publisher: Publisher;
-    gate: Gate;
-    logged: string[];
-  }) => Promise<void>,
-): Promise<void> {
-  const gate = new Gate();
-  await withIndex(
-    async (index, directory) => {
-      const slots = path.join(directory, "slots");
-      fs.mkdirSync(slots);
-      const lookup = path.join(directory, "lookup");
-      const table = new SlotTable();
-      for (let slot = 0; slot < 10; slot += 1) {
-        table.append(STATE.used);
-        table.setTenant(slot, { volumeId: 1, objectId: 1, block: slot }, 4096);
-      }
-      const logged: string[] = [];
-      const published = new Publisher({
-        path: lookup,
-        slots,
-        cacheId,
-        epoch: () => 1,
-        capacityBytes: () => CAPACITY_BYTES,
-        index: () => index,
-        table,
-        mode: 0o600,
-        log: (_level, message) => logged.push(message),
-        retryMs: 20,
-      });
-      index.follow(published);
-      published.restart();
-      await until(() => published.publication !== undefined);
-      await body({ index, lookup, publisher: published, gate, logged });
-      gate.held = false;
-      gate.next();
-      await published.close();
-      assert.equal(fs.existsSync(lookup), false);
-    },
-    { wrapStore: beforeCommit(gate.pass) },
-  );
-}
 
 publisher("shows nothing before its commit, and takes away what is about to change at once", () =>
   withPublisher(async ({ index, lookup, gate }) => {
@@ -141,20 +71,84 @@ publisher("passes over what a commit brings when the next change is queued alrea
   }),
 );
 
+/** Blocks of file 1 that have their place where this one has it. */
+function rivalsOf(block: number, count: number): number[] {
+  const place = bucketOf(1, block, BUCKETS);
+  const others = Array.from({ length: 5000 }, (_, number) => number + 100);
+  return others.filter((other) => bucketOf(1, other, BUCKETS) === place).slice(0, count);
+}
+
 publisher("shows a block that lost its place again when it is asked for, unless it is about to change", () =>
   withPublisher(async ({ index, lookup, publisher: published, gate }) => {
+    const shown = () => shownIn(lookup, BUCKETS, 1, 3)?.slot;
     index.putEntry(1, 3, entryOf(3));
     await index.committed();
-    fs.truncateSync(lookup, 512);
-    assert.equal(shownIn(lookup, BUCKETS, 1, 3), undefined);
+    for (const rival of rivalsOf(3, 6)) index.putEntry(1, rival, entryOf(rival));
+    await index.committed();
+    assert.equal(shown(), undefined);
     published.offer(1, 3);
-    assert.equal(shownIn(lookup, BUCKETS, 1, 3)?.slot, 3);
+    assert.equal(shown(), 3);
     gate.held = true;
     index.putEntry(1, 3, entryOf(3, { version: 2 }));
     published.offer(1, 3);
-    assert.equal(shownIn(lookup, BUCKETS, 1, 3), undefined);
+    assert.equal(shown(), undefined);
   }),
 );
+
+publisher("counts as withdrawn what is taken out, and what others push out", () =>
+  withPublisher(async ({ index, lookup }) => {
+    const fd = fs.openSync(lookup, "r");
+    const withdrawals = () => headerOf(fd)?.withdrawals;
+    const [last = 0, ...rivals] = rivalsOf(3, 6);
+    for (const block of [3, ...rivals]) index.putEntry(1, block, entryOf(block));
+    await index.committed();
+    assert.equal(withdrawals(), 0);
+    index.putEntry(1, last, entryOf(last));
+    await index.committed();
+    assert.equal(withdrawals(), 1, "there is no place for seven");
+    index.putEntry(1, 3, entryOf(4));
+    assert.equal(withdrawals(), 1, "it was out already");
+    index.removeEntry(1, last);
+    assert.equal(withdrawals(), 2);
+    await index.committed();
+    fs.closeSync(fd);
+  }),
+);
+
+for (const [what, damage] of [
+  ["was cut", (lookup: string) => fs.truncateSync(lookup, 512)],
+  ["has other bytes", (lookup: string) => fs.writeFileSync(lookup, header(lookup, 0xa5), { flag: "r+" })],
+  [
+    "has zeros in place of its own",
+    (lookup: string) => fs.writeFileSync(lookup, header(lookup, 0), { flag: "r+" }),
+  ],
+] as const) {
+  publisher(
+    `closes a file at once whose bucket ${what} when it is about to change it, and makes another one`,
+    () =>
+      withPublisher(async ({ index, lookup, publisher: published }) => {
+        index.putEntry(1, 3, entryOf(3));
+        await index.committed();
+        const fd = fs.openSync(lookup, "r");
+        damage(lookup);
+        assert.ok(headerOf(fd) !== undefined, "its header is as it was");
+        index.putEntry(1, 3, entryOf(4));
+        assert.equal(headerOf(fd), undefined);
+        fs.closeSync(fd);
+        await index.committed();
+        await until(() => published.publication !== undefined);
+        index.putEntry(1, 3, entryOf(5));
+        await index.committed();
+        assert.equal(shownIn(lookup, BUCKETS, 1, 3)?.slot, 5);
+      }),
+  );
+}
+
+/** The header that stands, and other bytes behind it. */
+function header(lookup: string, byte: number): Buffer {
+  const bytes = fs.readFileSync(lookup);
+  return bytes.fill(byte, 512);
+}
 
 /** Calls of the file system on the lookup file fail while the body runs. */
 async function withFailing(
