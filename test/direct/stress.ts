@@ -12,8 +12,8 @@ import { Child } from "../crash/children.js";
 import type { Daemon } from "../crash/daemons.js";
 import type { CacheClient } from "../../engine/daemon/client.js";
 
-/** Room for some sixty of two hundred blocks. */
-export const CAPACITY_MIB = 16;
+/** Too little for two hundred blocks. */
+export const CAPACITY_MIB = 24;
 const WRITERS = 4;
 /** A writer rests so long at most between two changes: else most of what is read is on its way out. */
 const REST_MS = 8;
@@ -139,7 +139,7 @@ class Changer {
   /** Invalidates files, volumes and everything, wipes and changes the size. */
   async #disturb(): Promise<void> {
     while (!this.over) {
-      await sleep(this.#random() * 40);
+      await sleep(this.#random() * 120);
       const file = Math.floor(this.#random() * FILES);
       const { fs, volume, inode } = tagOf(file);
       const dice = this.#random();
@@ -164,7 +164,7 @@ class Changer {
           () => this.#cache.wipe(),
         );
       else if (dice < 0.8) await this.#resize();
-      else await this.#cache.cull({ usedBytesMax: 4 * MIB });
+      else await this.#cache.cull({ usedBytesMax: 10 * MIB });
     }
   }
 
@@ -178,7 +178,7 @@ class Changer {
   }
 
   async #resize(): Promise<void> {
-    const capacity = `${8 + Math.floor(this.#random() * (CAPACITY_MIB - 7))}MiB`;
+    const capacity = `${12 + Math.floor(this.#random() * (CAPACITY_MIB - 11))}MiB`;
     // What is in use just now may stand in the way; the new capacity stands all the same.
     await this.#cache.setConfig(new Map([["capacity", capacity]])).catch((error: unknown) => {
       assert.match(String(error), /E_NO_SPACE|in use|Cannot/);
