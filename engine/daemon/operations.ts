@@ -22,7 +22,8 @@ const get: Operation = {
   payload: false,
   replyBytes: (fields) => Math.min(askedBytes(fields, SLOT_BYTES), SLOT_BYTES),
   async run({ fields }, { cache, pool, direct }) {
-    const tag = tagOf(fields);
+    // Names are views on the frame, whose memory serves others while this waits; what they mean is asked afterwards.
+    const tag = tagOf(fields.flag("resolve") ? fields.owned() : fields);
     const offsetBytes = fields.has("offset") ? fields.uint("offset", SLOT_BYTES) : 0;
     const asked = fields.has("length") ? fields.uint("length", SLOT_BYTES) : SLOT_BYTES;
     const lengthBytes = Math.min(asked, SLOT_BYTES - offsetBytes);

@@ -51,5 +51,8 @@ async function run(): Promise<void> {
 }
 
 run().catch((error: unknown) => {
-  process.send?.({ said: "failed", error: String(error instanceof Error ? error.stack : error) });
+  process.send?.({
+    said: "failed",
+    error: `verify ${verify}: ${error instanceof Error ? error.stack : String(error)}`,
+  });
 });

@@ -94,10 +94,12 @@ export function checkVersion(
   const version = bytes.readUInt32LE(0);
   const right = Buffer.allocUnsafe(bytes.length);
   fillVersion(right, number, version, from);
-  assert.ok(
-    bytes.equals(right),
-    `block ${number} from ${from}: wrong or torn bytes, of version ${version} or so`,
-  );
+  if (!bytes.equals(right)) {
+    const at = right.findIndex((byte, place) => byte !== bytes[place]);
+    const [is, wanted] = [bytes, right].map((all) => all.subarray(at, at + 16).toString("hex"));
+    const where = `block ${number} from ${from}, ${bytes.length} bytes of version ${version} or so`;
+    assert.fail(`${where}: from byte ${at} they are ${is}, want ${wanted}`);
+  }
   assert.ok(
     version >= floor,
     `block ${number} from ${from}: version ${version} is stale, want ${floor} at least`,
