@@ -58,7 +58,7 @@ const has: Operation = {
 const remove: Operation = {
   payload: false,
   async run({ fields }, { cache }) {
-    return { header: { status: "ok", removed: await cache.remove(tagOf(fields)) } };
+    return { header: { status: "ok", removed: await cache.remove(tagOf(fields.owned())) } };
   },
 };
 
