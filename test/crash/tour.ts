@@ -5,7 +5,7 @@
 import { openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { OpenCacheOptions } from "../../engine/cache.js";
+import type { OpenCacheOptions, OwnedCache } from "../../engine/cache.js";
 import { type Step, watchSteps } from "../../index/core/steps.js";
 import { Ledger } from "../../index/ledger.js";
 import { type Mark, BLOCKS, WORKERS } from "./promised/marks.js";
@@ -79,8 +79,23 @@ async function changeMuch(marked: MarkedCache): Promise<void> {
   await volume.relinquish();
   for (const name of ["one", "two", "one"]) await marked.togglePin(name);
   for (const [place, how] of DROPS.entries()) await marked.drop(place % WORKERS, how);
+  await dropWhatIsThere(cache);
   await sleep(RECLAIM_MS);
   for (let count = 0; count < BLOCKS; count += 1) await marked.put(2);
+}
+
+/** What is dropped by chance may hit blocks that are not there; here something is. */
+async function dropWhatIsThere(cache: OwnedCache): Promise<void> {
+  const file = { fs: "tour", volume: "dropped", inode: "file" };
+  const drops = [
+    () => cache.remove({ ...file, block: 0 }),
+    () => cache.flush(file),
+    () => cache.invalidate(file),
+  ];
+  for (const drop of drops) {
+    await cache.put({ ...file, block: 0 }, Buffer.alloc(PART_BYTES, 3));
+    await drop();
+  }
 }
 
 /** Until blocks are culled for others. */
