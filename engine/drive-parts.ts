@@ -50,6 +50,7 @@ export function openDriveParts(
       ? new Publisher({
           path: paths.lookup,
           slots: paths.slots,
+          directory: paths.directory,
           cacheId: state.cacheId,
           epoch: later.epoch,
           capacityBytes: () => later.limits().capacityBytes,
@@ -71,8 +72,8 @@ export function openDriveParts(
     log("error", "the drive failed to keep a slot; this session will not end clean", fields);
   };
   const drive = new Drive({
-    space: driveSpace(paths.directory),
-    look: () => lookAtDrive(paths.directory),
+    space: driveSpace(paths.root),
+    look: () => lookAtDrive(paths.root),
     thresholds: later.limits,
     now,
   });

@@ -2,8 +2,6 @@
  * The index: which block of which object of which volume lies in which slot. Changes are seen at once by every call
  * here, and reach LMDB in group commits that the event loop never waits for. Format: engine/FORMAT.md "Index".
  */
-import { statSync } from "node:fs";
-import { join } from "node:path";
 import { CacheError } from "./core/errors.js";
 import { FORMAT_VERSION } from "./core/layout.js";
 import { INDEX_TABLES } from "./batch.js";
@@ -28,6 +26,7 @@ import {
 import { MetadataIndex } from "./metadata-index.js";
 import { bindIdentity, writeIdentity } from "./identity.js";
 import { type Numbers, readNumbers } from "./numbers.js";
+import { environmentBytes } from "./preflight.js";
 import {
   decodeFsRecord,
   decodeObjectRecord,
@@ -95,8 +94,8 @@ export class BlockIndex {
   static open(options: BlockIndexOptions): BlockIndex {
     const { directory, mapBytes, cacheId, epoch, create, regime = "volatile" } = options;
     // LMDB would make what is not there.
-    if (!create && !statSync(join(directory, "data.mdb"), { throwIfNoEntry: false })?.size) {
-      throw new CacheError("E_INDEX_CORRUPT", `Cannot open the index in ${directory}: there is none`);
+    if (!create && environmentBytes(directory) === 0) {
+      throw new CacheError("E_INDEX_CORRUPT", "Cannot open the index: there is none");
     }
     const opened = Environment.open({ directory, mapBytes, regime, tables: INDEX_TABLES });
     const store = new SealedStore(options.wrapStore?.(opened) ?? opened);

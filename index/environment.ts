@@ -14,6 +14,7 @@ import { join } from "node:path";
 import type { Database, RootDatabase } from "lmdb";
 import { open } from "lmdb";
 import { CacheError, errnoOf, messageOf } from "./core/errors.js";
+import { shownPath } from "./core/own-files.js";
 import type { KeyRange } from "./keys.js";
 import { prepareEnvironment } from "./preflight.js";
 
@@ -129,7 +130,9 @@ export class Environment<TableName extends string> implements Store<TableName> {
       return new Environment(directory, root, new Map(opened));
     } catch (cause) {
       const code = errnoOf(cause) === undefined ? "E_INDEX_CORRUPT" : "E_IO";
-      throw new CacheError(code, `Cannot open the index in ${directory}: ${messageOf(cause)}`, { cause });
+      throw new CacheError(code, `Cannot open the index in ${shownPath(directory)}: ${messageOf(cause)}`, {
+        cause,
+      });
     }
   }
 

@@ -1,6 +1,7 @@
 /** The state record of the ledger. Pure. Format: engine/FORMAT.md "Ledger". */
 import assert from "node:assert/strict";
 import { CacheError } from "./core/errors.js";
+import { shownPath } from "./core/own-files.js";
 import { CACHE_ID_BYTES, LEDGER_VERSION } from "./core/layout.js";
 import { number, pack, readBytes, readNumber, unpack } from "./records.js";
 
@@ -58,7 +59,7 @@ export function decodeLedgerState(
   if (found > LEDGER_VERSION) {
     throw new CacheError(
       "E_FORMAT_VERSION",
-      `Cannot open the ledger in ${directory}: it has version ${found}, this program knows ${LEDGER_VERSION}`,
+      `Cannot open the ledger in ${shownPath(directory)}: it has version ${found}, this program knows ${LEDGER_VERSION}`,
     );
   }
   const [cacheId, epoch, mark, ...extra] = unpack(WHAT, value, version);

@@ -3,13 +3,14 @@
  * pins and the notes of front-ends; unsent changes will get a table of their own. Every change is flushed before its promise resolves.
  * Format: engine/FORMAT.md "Ledger".
  */
-import { statSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { syncDirectory } from "./core/sync-directory.js";
-import { CacheError, messageOf } from "./core/errors.js";
+import { CacheError, errnoOf, messageOf } from "./core/errors.js";
+import { shownPath } from "./core/own-files.js";
 import { Environment, type Store, type Write } from "./environment.js";
 import { LedgerNotes } from "./ledger-notes.js";
-import { checkMetaPages } from "./preflight.js";
+import { checkMetaPages, environmentBytes } from "./preflight.js";
 import { LedgerPins } from "./ledger-pins.js";
 import { checkPages } from "./page-check.js";
 import { decodeLedgerState, encodeLedgerState } from "./ledger-state.js";
@@ -54,7 +55,12 @@ export class Ledger {
 
   /** Whether a ledger, finished or not, is in the directory. */
   static exists(directory: string): boolean {
-    return statSync(join(directory, "data.mdb"), { throwIfNoEntry: false }) !== undefined;
+    try {
+      return lstatSync(join(directory, "data.mdb"), { throwIfNoEntry: false }) !== undefined;
+    } catch (error) {
+      if (errnoOf(error) === "ENOTDIR") return false; // whoever opens the directory says more
+      throw error;
+    }
   }
 
   /**
@@ -65,7 +71,7 @@ export class Ledger {
   static async open(options: LedgerOptions): Promise<Ledger> {
     const { directory, create } = options;
     if (create === undefined && !Ledger.exists(directory)) {
-      throw new CacheError("E_NOT_FOUND", `Cannot open the ledger in ${directory}: there is none`);
+      throw new CacheError("E_NOT_FOUND", `Cannot open the ledger in ${shownPath(directory)}: there is none`);
     }
     const opened = openEnvironment(directory);
     const environment = new SealedStore(opened);
@@ -226,14 +232,16 @@ function flushDirectory(directory: string): void {
   try {
     syncDirectory(directory);
   } catch (cause) {
-    throw new CacheError("E_IO", `Cannot flush the ledger in ${directory}: ${messageOf(cause)}`, { cause });
+    throw new CacheError("E_IO", `Cannot flush the ledger in ${shownPath(directory)}: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 
 function openEnvironment(directory: string): Environment<LedgerTable> {
   try {
     const data = join(directory, "data.mdb");
-    if (statSync(data, { throwIfNoEntry: false })?.size) {
+    if (environmentBytes(directory) > 0) {
       checkMetaPages(data);
       checkPages(data);
     }
@@ -248,17 +256,25 @@ function openEnvironment(directory: string): Environment<LedgerTable> {
       throw unreadable(directory, error.message, error);
     }
     if (error instanceof CacheError) {
-      throw new CacheError(error.code, `Cannot open the ledger in ${directory}: ${messageOf(error)}`, {
-        cause: error.cause,
-      });
+      throw new CacheError(
+        error.code,
+        `Cannot open the ledger in ${shownPath(directory)}: ${messageOf(error)}`,
+        {
+          cause: error.cause,
+        },
+      );
     }
     throw error;
   }
 }
 
 function unreadable(directory: string, found: string, cause?: unknown): CacheError {
-  const advice = `move ${directory} away to start with an empty ledger; what was pinned or not yet sent is then lost`;
-  return new CacheError("E_LEDGER_CORRUPT", `Cannot read the ledger in ${directory}: ${found}; ${advice}`, {
-    cause,
-  });
+  const advice = `move ${shownPath(directory)} away to start with an empty ledger; what was pinned or not yet sent is then lost`;
+  return new CacheError(
+    "E_LEDGER_CORRUPT",
+    `Cannot read the ledger in ${shownPath(directory)}: ${found}; ${advice}`,
+    {
+      cause,
+    },
+  );
 }

@@ -16,6 +16,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Stats } from "node:fs";
 import { CacheError, errnoOf, messageOf } from "./core/errors.js";
+import { isOwnFile, makeOwnFile, shownPath } from "./core/own-files.js";
 
 const META_PAGES = 2;
 const PAGE_HEAD_BYTES = 24;
@@ -38,12 +39,7 @@ export function prepareEnvironment(directory: string): boolean {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
-    const probe = join(directory, ".room");
-    try {
-      writeFileSync(probe, Buffer.alloc(ROOM_BYTES), { mode: 0o600 });
-    } finally {
-      rmSync(probe, { force: true });
-    }
+    checkRoom(join(directory, ".room"));
     const lock = regularFile(join(directory, "lock.mdb"));
     if (lock !== undefined) accessSync(join(directory, "lock.mdb"), constants.R_OK | constants.W_OK);
     const data = regularFile(join(directory, "data.mdb"));
@@ -52,17 +48,45 @@ export function prepareEnvironment(directory: string): boolean {
     return true;
   } catch (cause) {
     if (cause instanceof CacheError) throw cause;
-    throw new CacheError("E_IO", `Cannot open the index in ${directory}: ${messageOf(cause)}`, { cause });
+    throw new CacheError("E_IO", `Cannot open the index in ${shownPath(directory)}: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}
+
+/**
+ * Size of data.mdb; 0 where there is none.
+ * @throws {CacheError} E_INDEX_CORRUPT if something else has the name; E_IO when that can't be seen.
+ */
+export function environmentBytes(directory: string): number {
+  try {
+    return regularFile(join(directory, "data.mdb"))?.size ?? 0;
+  } catch (cause) {
+    if (cause instanceof CacheError) throw cause;
+    throw new CacheError("E_IO", `Cannot look at the index in ${shownPath(directory)}: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}
+
+function checkRoom(probe: string): void {
+  const descriptor = makeOwnFile(probe, 0o600);
+  try {
+    writeFileSync(descriptor, Buffer.alloc(ROOM_BYTES));
+  } finally {
+    closeSync(descriptor);
+    rmSync(probe, { force: true });
   }
 }
 
 function regularFile(path: string): Stats | undefined {
   try {
     const stats = lstatSync(path);
-    if (!stats.isFile()) throw corrupt(path, "it is not a regular file");
+    // LMDB writes to it: a second name may be that of somebody's file.
+    if (!isOwnFile(stats)) throw corrupt(path, "it is not a regular file of ours");
     return stats;
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
+    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return undefined;
     throw error;
   }
 }
@@ -105,5 +129,5 @@ function readMeta(descriptor: number, path: string, offset: number): Buffer {
 }
 
 function corrupt(path: string, found: string): CacheError {
-  return new CacheError("E_INDEX_CORRUPT", `Cannot open ${path}: ${found}`);
+  return new CacheError("E_INDEX_CORRUPT", `Cannot open ${shownPath(path)}: ${found}`);
 }

@@ -25,7 +25,8 @@ import { listenForReload, listenForStop } from "../signals.js";
 import { type Supervisor, isServed, supervisorOf } from "../supervisor.js";
 import { warnOfFewThreads } from "../threads.js";
 
-/** Keeps what is made from everybody but owner and group, and the group from changing it. */
+/** Keeps what is made from everybody but its owner; or but owner and group, and the group from changing it. */
+const OWNER_UMASK = 0o077;
 const GROUP_UMASK = 0o027;
 
 /** What a daemon is started with, and what asks it to change or end. */
@@ -79,8 +80,8 @@ async function serve(command: Command): Promise<number> {
   const text = (key: KeyName): string => layer.get(key)?.text ?? "";
   const cvmfs = text("cvmfs") === "" ? undefined : parseCvmfsAddress(text("cvmfs"));
   const groupId = text("group") === "" ? undefined : await groupIdOf(text("group"));
-  // What is made in the directory is for the group too.
-  if (groupId !== undefined) process.umask(GROUP_UMASK);
+  // A socket can be reached from the moment at which it has its name.
+  process.umask(groupId === undefined ? OWNER_UMASK : GROUP_UMASK);
   const start = {
     groupId,
     given,

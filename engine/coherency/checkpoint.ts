@@ -7,6 +7,7 @@ import fs from "node:fs";
 import os from "node:os";
 import { crc32 } from "@node-rs/crc32";
 import { errnoOf } from "../../index/core/errors.js";
+import { openOwnFile } from "../../index/core/own-files.js";
 import { CACHE_ID_BYTES, SLOT_BYTES, SLOT_PAGES } from "../../index/core/layout.js";
 import { type SlotArrays, SLOT_STATES, STATE } from "../slots/slot-table.js";
 import { replaceFile } from "./durable-file.js";
@@ -83,8 +84,8 @@ export function writeCheckpoint(file: string, checkpoint: Checkpoint): void {
 export function readCheckpoint(file: string): Checkpoint | string {
   let fd: number | undefined;
   try {
-    fd = fs.openSync(file, "r");
-    return readFrom(fd);
+    fd = openOwnFile(file);
+    return fd === undefined ? "the checkpoint is no plain file of ours" : readFrom(fd);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return `the checkpoint can't be read: ${errnoOf(error)}`;

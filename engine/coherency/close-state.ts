@@ -43,8 +43,7 @@ export async function markClean(parts: CloseParts): Promise<void> {
   reached("close: directories synced");
   await index.sync();
   reached("close: index synced");
-  for (const directory of [indexDirectory(paths, epoch), paths.index, paths.directory])
-    syncDirectory(directory);
+  for (const directory of [indexDirectory(paths, epoch), paths.index, paths.root]) syncDirectory(directory);
   table.endWipe();
   for (const transient of [STATE.filling, STATE.leaving]) {
     if (table.countOf(transient) > 0)

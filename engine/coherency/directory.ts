@@ -3,12 +3,16 @@ import fs from "node:fs";
 import path from "node:path";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
 import { FORMAT_VERSION } from "../../index/core/layout.js";
+import { HeldDirectory, closeToOthers, shownPath } from "../../index/core/own-files.js";
 import { syncDirectory } from "../../index/core/sync-directory.js";
 import { type Signature, SIGNATURE_NAME, readSignature } from "./signature.js";
 
 /** Names inside a cache directory; FORMAT.md "Directory". */
 export interface CachePaths {
+  /** As users know it. */
   readonly directory: string;
+  /** The same, by its descriptor where it is held; all that follows lies below it. */
+  readonly root: string;
   readonly lock: string;
   readonly index: string;
   readonly slots: string;
@@ -19,8 +23,6 @@ export interface CachePaths {
   readonly state: string;
   /** The same if it does not lie inside the directory. */
   readonly elsewhere: string | undefined;
-  /** Whoever has the ledger open holds this too: it may be named as that of another cache. */
-  readonly stateLock: string;
 }
 
 /** statfs(2) types: remote file systems give no locks and no page cache we could trust; memory does not outlive a boot. */
@@ -43,31 +45,54 @@ const DIRECTORY_MODE = 0o700;
 /** What a starter that died early, or is just starting, may have left before the signature stands. */
 const EARLY_NAMES = new Set(["lock", `${SIGNATURE_NAME}.tmp`, "lost+found"]);
 
-export function cachePaths(directory: string, stateDirectory?: string): CachePaths {
-  const root = path.resolve(directory);
-  const state = path.resolve(stateDirectory ?? path.join(root, "ledger"));
+/** @param held leads to the directory by its descriptor. */
+export function cachePaths(directory: string, stateDirectory?: string, held?: string): CachePaths {
+  const named = path.resolve(directory);
+  const root = held ?? named;
+  const inside = path.join(named, "ledger");
+  const state = path.resolve(stateDirectory ?? inside);
+  const elsewhere = state === inside ? undefined : state;
   return {
-    directory: root,
+    directory: named,
+    root,
     lock: path.join(root, "lock"),
     index: path.join(root, "index"),
     slots: path.join(root, "slots"),
     checkpoint: path.join(root, "checkpoint"),
     lookup: path.join(root, "lookup"),
     probe: path.join(root, "probe"),
-    state,
-    elsewhere: state === path.join(root, "ledger") ? undefined : state,
-    stateLock: path.join(state, "lock"),
+    state: elsewhere ?? path.join(root, "ledger"),
+    elsewhere,
   };
 }
 
+/** Whoever has the ledger open holds this too: it may be named as that of another cache. */
+export function stateLockIn(state: string): string {
+  return path.join(state, "lock");
+}
+
 /**
- * Makes the directory if there is none, and checks that it may be a cache.
- * @returns a warning about its file system, if there is reason for one.
+ * Makes the directory if there is none, and checks that it may be a cache, and that nobody else writes in it.
+ * @returns the directory, open, and what the operator should know of it.
  * @throws {CacheError} E_DIRECTORY, E_NOT_OURS, E_FORMAT_VERSION.
  */
-export function prepareDirectory(directory: string): string | undefined {
+export function prepareDirectory(directory: string): { held: HeldDirectory; warnings: string[] } {
   makeDirectory(directory);
   checkUsable(directory);
+  const warnings = [...checkDrive(directory)];
+  checkSignature(directory);
+  if (closeToOthers(directory)) warnings.push(`others could write in ${directory}: they can no more`);
+  const held = HeldDirectory.open(directory);
+  try {
+    checkSignature(held.path); // the names that led here may lead elsewhere by now
+    return { held, warnings };
+  } catch (error) {
+    held.close();
+    throw error;
+  }
+}
+
+function* checkDrive(directory: string): Generator<string> {
   const type = fs.statfsSync(directory).type >>> 0;
   const refused = REFUSED.get(type);
   if (refused !== undefined) {
@@ -76,9 +101,8 @@ export function prepareDirectory(directory: string): string | undefined {
       `Cannot use ${directory}: it lies on ${refused}, want a local file system`,
     );
   }
-  checkSignature(directory);
   const warned = WARNED.get(type);
-  return warned === undefined ? undefined : `${directory} lies on ${warned}`;
+  if (warned !== undefined) yield `${directory} lies on ${warned}`;
 }
 
 /**
@@ -91,21 +115,42 @@ export function checkSignature(directory: string): Signature | undefined {
     const foreign = fs.readdirSync(directory).find((name) => !EARLY_NAMES.has(name));
     // Another starter may have finished the signature since we looked for it.
     if (foreign === undefined || readSignature(directory) !== undefined) return readSignature(directory);
-    const message = `Cannot use ${directory}: it holds "${foreign}" and is no cache of ours, want an empty directory`;
+    const message = `Cannot use ${shownPath(directory)}: it holds "${foreign}" and is no cache of ours, want an empty directory`;
     throw new CacheError("E_NOT_OURS", message);
   }
   if (signature.formatVersion > FORMAT_VERSION) {
-    const message = `Cannot use ${directory}: it has format ${signature.formatVersion}, this program knows up to format ${FORMAT_VERSION}`;
+    const message = `Cannot use ${shownPath(directory)}: it has format ${signature.formatVersion}, this program knows up to format ${FORMAT_VERSION}`;
     throw new CacheError("E_FORMAT_VERSION", message);
   }
   return signature;
 }
 
-/** A directory of ours inside the cache, made if missing; `tagged` ones are passed by by backup tools. */
-export function makeInner(directory: string, tagged: boolean): void {
+/**
+ * A directory of ours inside the cache, made if missing; `tagged` ones are passed by by backup tools. @returns it, open.
+ * @throws {CacheError} E_DIRECTORY.
+ */
+export function openInner(directory: string, tagged: boolean): HeldDirectory {
   makeDirectory(directory);
-  const tag = path.join(directory, CACHEDIR_TAG);
-  if (tagged && !fs.existsSync(tag)) fs.writeFileSync(tag, CACHEDIR_TAG_TEXT, { mode: 0o600 });
+  closeToOthers(directory);
+  const held = HeldDirectory.open(directory, ownerOf(path.dirname(directory)));
+  const tag = path.join(held.path, CACHEDIR_TAG);
+  if (!tagged || fs.lstatSync(tag, { throwIfNoEntry: false }) !== undefined) return held;
+  try {
+    fs.writeFileSync(tag, CACHEDIR_TAG_TEXT, { mode: 0o600, flag: "wx" });
+    return held;
+  } catch (error) {
+    held.close();
+    throw error;
+  }
+}
+
+/** The same where only the name is wanted, below one that is held. */
+export function makeInner(directory: string): void {
+  openInner(directory, false).close();
+}
+
+function ownerOf(directory: string): number {
+  return fs.statSync(directory).uid;
 }
 
 function makeDirectory(directory: string): void {
@@ -115,18 +160,13 @@ function makeDirectory(directory: string): void {
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "EEXIST" || errno === "ENOTDIR") {
-      throw new CacheError("E_DIRECTORY", `Cannot use ${directory}: it is not a directory`, { cause: error });
+      throw new CacheError("E_DIRECTORY", `Cannot use ${shownPath(directory)}: it is not a directory`, {
+        cause: error,
+      });
     }
-    throw new CacheError("E_DIRECTORY", `Cannot make ${directory}: ${errno ?? messageOf(error)}`, {
+    throw new CacheError("E_DIRECTORY", `Cannot make ${shownPath(directory)}: ${errno ?? messageOf(error)}`, {
       cause: error,
     });
-  }
-  const stats = fs.lstatSync(directory);
-  if (stats.isSymbolicLink()) {
-    throw new CacheError(
-      "E_DIRECTORY",
-      `Cannot use ${directory}: it is a symbolic link, want the directory itself`,
-    );
   }
 }
 

@@ -5,9 +5,11 @@
 import fs from "node:fs";
 import path from "node:path";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
+import { isOwnFile, shownPath } from "../../index/core/own-files.js";
 import { GROUP_READS, OWNER_ONLY } from "../modes.js";
 import type { CachePaths } from "./directory.js";
 
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 const PERMISSIONS = 0o7777;
 
 /**
@@ -17,14 +19,14 @@ const PERMISSIONS = 0o7777;
  */
 export function setGroup(paths: CachePaths, groupId: number | undefined): boolean {
   const before = fs.statSync(paths.slots);
-  for (const directory of [paths.slots, paths.directory]) {
+  for (const directory of [paths.slots, paths.root]) {
     try {
       if (groupId !== undefined) share(directory, groupId);
       // Another mode was set by somebody else, and stays.
       else if (modeOf(directory) === GROUP_READS.directory) fs.chmodSync(directory, OWNER_ONLY.directory);
     } catch (error) {
       const reason = errnoOf(error) ?? messageOf(error);
-      const message = `Cannot set who may read ${directory}: ${reason}, want to be its owner and in group ${groupId}`;
+      const message = `Cannot set who may read ${shownPath(directory)}: ${reason}, want to be its owner and in group ${groupId}`;
       throw new CacheError("E_DIRECTORY", message, { cause: error });
     }
   }
@@ -56,10 +58,20 @@ export async function shareSlotFiles(root: string, groupId: number, over: () => 
 }
 
 async function shareFile(name: string, groupId: number, mode: number): Promise<void> {
+  let handle: fs.promises.FileHandle;
   try {
-    await fs.promises.lchown(name, -1, groupId);
-    await fs.promises.chmod(name, mode);
+    handle = await fs.promises.open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error; // a shrink takes files away meanwhile
+    if (errnoOf(error) === "ENOENT") return; // a shrink takes files away meanwhile
+    throw error;
+  }
+  try {
+    const stats = await handle.stat();
+    // A second name may be that of a file which is nobody's to read.
+    if (stats.isFile() && !isOwnFile(stats)) return;
+    await handle.chown(-1, groupId);
+    await handle.chmod(mode);
+  } finally {
+    await handle.close();
   }
 }

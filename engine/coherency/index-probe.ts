@@ -1,24 +1,32 @@
 /** Has an index of doubtful state read by a child before the owner opens it: whatever it does to its reader, we live. */
 import { spawn } from "node:child_process";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { messageOf } from "../../index/core/errors.js";
+import { HeldDirectory } from "../../index/core/own-files.js";
 import type { IndexProbe } from "../../index/probe-child.js";
 
 /** Beyond its time for reading a probe has this long for all the rest; one that takes longer hangs. */
 const GRACE_MS = 20_000;
 const ANSWER_BYTES_MAX = 4096;
+const FIRST_PASSED = 3;
 
 /** @returns undefined if the index is sound as far as was read, else in words what is wrong with it. */
 export async function probeIndex(probe: IndexProbe): Promise<string | undefined> {
   const fromSource = import.meta.url.endsWith(".ts");
   const script = new URL(`../../index/probe-child${fromSource ? ".ts" : ".js"}`, import.meta.url);
   const flags = fromSource ? ["--import", "tsx"] : [];
-  const child = spawn(process.execPath, [...flags, fileURLToPath(script), JSON.stringify(probe)], {
-    stdio: ["ignore", "pipe", "ignore"],
+  // By its descriptor, which the child has under a number of its own.
+  const held = HeldDirectory.open(probe.directory);
+  const place = JSON.stringify({ ...probe, directory: `/proc/self/fd/${FIRST_PASSED}` });
+  const child = spawn(process.execPath, [...flags, fileURLToPath(script), place], {
+    stdio: ["ignore", "pipe", "ignore", held.fd],
   });
+  held.close();
+  const output = child.stdout as Readable;
   let answer = "";
-  child.stdout.setEncoding("utf8");
-  child.stdout.on("data", (text: string) => {
+  output.setEncoding("utf8");
+  output.on("data", (text: string) => {
     if (answer.length < ANSWER_BYTES_MAX) answer += text;
   });
   let late = false;

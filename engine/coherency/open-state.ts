@@ -9,6 +9,7 @@ import path from "node:path";
 import { BlockIndex } from "../../index/block-index.js";
 import { CacheError, isCacheError } from "../../index/core/errors.js";
 import { CACHE_ID_BYTES, FORMAT_VERSION } from "../../index/core/layout.js";
+import { shownPath } from "../../index/core/own-files.js";
 import { Ledger, type StateMark } from "../../index/ledger.js";
 import { INDEX_MAP_BYTES, bootId, indexDirectory } from "./index-place.js";
 import type { Numbers } from "../../index/numbers.js";
@@ -18,7 +19,15 @@ import type { ObjectCounters } from "../objects.js";
 import { slotNumbersFound } from "../slots/slot-paths.js";
 import { SlotTable } from "../slots/slot-table.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
-import { type CachePaths, cachePaths, checkSignature, makeInner, prepareDirectory } from "./directory.js";
+import {
+  type CachePaths,
+  cachePaths,
+  checkSignature,
+  makeInner,
+  openInner,
+  prepareDirectory,
+  stateLockIn,
+} from "./directory.js";
 import { retireLookup } from "../direct/lookup-file.js";
 import { setGroup } from "./group-access.js";
 import { openVerified } from "./open-verified.js";
@@ -67,31 +76,42 @@ export interface OpenStateOptions {
 /** @throws {CacheError} E_PLATFORM, E_DIRECTORY, E_NOT_OURS, E_FORMAT_VERSION, E_BUSY, E_LEDGER_CORRUPT, E_IO. */
 export async function openState(options: OpenStateOptions): Promise<OpenState> {
   checkPlatform();
-  const paths = cachePaths(options.directory, options.stateDirectory);
-  const warning = prepareDirectory(paths.directory);
-  if (warning !== undefined) options.log("warn", warning);
-  const locks = [OwnerLock.take(paths.lock, paths.directory)];
-  const releaseLocks = () => locks.forEach((lock) => lock.release());
-  reached("open: owned");
+  const { held, warnings } = prepareDirectory(path.resolve(options.directory));
+  for (const warning of warnings) options.log("warn", warning);
+  const paths = cachePaths(options.directory, options.stateDirectory, held.path);
+  const locks: OwnerLock[] = [];
+  const directories = [held];
+  const releaseLocks = (): void => {
+    for (const lock of locks) lock.release();
+    for (const directory of directories) directory.close();
+  };
   try {
+    locks.push(OwnerLock.take(paths.lock, paths.directory));
+    reached("open: owned");
     checkLedgerPlace(paths);
-    const isNew = checkSignature(paths.directory) === undefined;
+    const isNew = checkSignature(paths.root) === undefined;
     // The signature is the first thing in a new directory, so that others who look know whose it is.
     if (isNew && !Ledger.exists(paths.state))
-      writeSignature(paths.directory, paths.elsewhere, randomBytes(CACHE_ID_BYTES));
+      writeSignature(paths.root, paths.elsewhere, randomBytes(CACHE_ID_BYTES));
     reached("open: signed");
-    makeInner(paths.state, false);
-    locks.push(OwnerLock.take(paths.stateLock, paths.state));
-    const { signature, ledger, wasThere } = await openLedger(paths, isNew);
+    const state = openInner(paths.state, false);
+    directories.push(state);
+    locks.push(OwnerLock.take(stateLockIn(state.path), shownPath(state.path)));
+    const { signature, ledger, wasThere } = await openLedger({ ...paths, state: state.path }, isNew);
     reached("open: ledger there");
     if (isNew && wasThere) {
       const from =
         "the cache directory is empty; going on with the ledger that was named, as after the loss of the directory";
-      options.log("warn", from, { ledger: paths.state, cacheId: ledger.cacheId.toString("hex") });
+      options.log("warn", from, { ledger: shownPath(paths.state), cacheId: ledger.cacheId.toString("hex") });
     }
     try {
       const found = { signature, wasThere };
-      return { ...(await openContent(options, paths, ledger, found)), releaseLocks };
+      const index = openInner(paths.index, true);
+      directories.push(index);
+      const slots = openInner(paths.slots, true);
+      directories.push(slots);
+      const walked = { ...paths, index: index.path, slots: slots.path };
+      return { ...(await openContent(options, walked, ledger, found)), releaseLocks };
     } catch (error) {
       await ledger.close();
       throw error;
@@ -124,7 +144,7 @@ export async function createIndex(
 ): Promise<BlockIndex> {
   const directory = indexDirectory(paths, epoch);
   fs.rmSync(directory, { recursive: true, force: true }); // of an owner who died making it
-  makeInner(directory, false);
+  makeInner(directory);
   const place = { directory, mapBytes: INDEX_MAP_BYTES };
   const index = BlockIndex.open({ ...place, cacheId, epoch, create: true, regime });
   try {
@@ -162,30 +182,30 @@ interface Found {
 
 /** Signature and ledger carry the same id; a lost ledger means a new id, so that no generation is ever used again. */
 async function openLedger(paths: CachePaths, isNew: boolean): Promise<Found & { ledger: Ledger }> {
-  const early = checkSignature(paths.directory);
+  const early = checkSignature(paths.root);
   const signature = isNew ? undefined : early;
   const wasThere = Ledger.exists(paths.state);
   const known = wasThere ? signature : isNew ? early : undefined;
   const cacheId = known?.cacheId ?? randomBytes(CACHE_ID_BYTES);
   // Before the ledger is made: whoever dies between the two leaves a lost ledger, not a foreign one.
-  if (!wasThere && known === undefined) writeSignature(paths.directory, paths.elsewhere, cacheId);
+  if (!wasThere && known === undefined) writeSignature(paths.root, paths.elsewhere, cacheId);
   const ledger = await Ledger.open({ directory: paths.state, create: { cacheId } });
   if (signature !== undefined && wasThere && !ledger.cacheId.equals(signature.cacheId)) {
     await ledger.close();
-    const message = `Cannot use ${paths.directory}: the ledger in ${paths.state} belongs to another cache, want its own`;
+    const message = `Cannot use ${paths.directory}: the ledger in ${shownPath(paths.state)} belongs to another cache, want its own`;
     throw new CacheError("E_DIRECTORY", message);
   }
-  const now = checkSignature(paths.directory);
+  const now = checkSignature(paths.root);
   const fits = now !== undefined && now.cacheId.equals(ledger.cacheId) && now.ledger === paths.elsewhere;
   if (!fits || now.formatVersion < FORMAT_VERSION)
-    writeSignature(paths.directory, paths.elsewhere, ledger.cacheId);
+    writeSignature(paths.root, paths.elsewhere, ledger.cacheId);
   return { signature, ledger, wasThere };
 }
 
 /** A cache whose ledger lies elsewhere is not started without it by mistake: what is in it may not be lost. */
 function checkLedgerPlace(paths: CachePaths): void {
-  const recorded = checkSignature(paths.directory)?.ledger;
-  if (recorded === undefined || recorded === paths.state || Ledger.exists(paths.state)) return;
+  const recorded = checkSignature(paths.root)?.ledger;
+  if (recorded === undefined || Ledger.exists(paths.state)) return;
   if (paths.elsewhere !== undefined) return; // named by its owner, who may have moved or lost it
   throw new CacheError(
     "E_CONFIG",
@@ -201,11 +221,9 @@ async function openContent(
   ledger: Ledger,
   found: Found,
 ): Promise<Omit<OpenState, "releaseLocks">> {
-  makeInner(paths.index, true);
-  makeInner(paths.slots, true);
   const aside = retireLookup(paths.lookup);
   if (aside !== undefined)
-    options.log("warn", "what stood in the place of the lookup file is none", { aside });
+    options.log("warn", "what stood in the place of the lookup file is none", { aside: shownPath(aside) });
   const filesToShare = setGroup(paths, options.groupId);
   const start = judge(options, ledger, found);
   const regime = options.onUnclean === "verify" ? "recoverable" : "volatile";

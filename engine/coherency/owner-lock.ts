@@ -5,8 +5,9 @@
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
+import { isOwnFile, shownPath } from "../../index/core/own-files.js";
 
-const { O_RDWR, O_CREAT, O_NOFOLLOW } = fs.constants;
+const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 const FLOCK_BUSY = 1;
 const PID_BYTES_MAX = 32;
 /** A new owner writes its pid some milliseconds after it got the lock. */
@@ -84,13 +85,15 @@ function isDead(fd: number): boolean {
 
 function openLockFile(path: string): number {
   try {
-    const fd = fs.openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
-    if (fs.fstatSync(fd).isFile()) return fd;
+    const fd = fs.openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    // It is written to: a second name may be that of somebody's file.
+    if (isOwnFile(fs.fstatSync(fd))) return fd;
     fs.closeSync(fd);
   } catch (error) {
-    throw new CacheError("E_DIRECTORY", `Cannot open ${path}: ${messageOf(error)}`, { cause: error });
+    const reason = errnoOf(error) ?? messageOf(error);
+    throw new CacheError("E_DIRECTORY", `Cannot open ${shownPath(path)}: ${reason}`, { cause: error });
   }
-  throw new CacheError("E_DIRECTORY", `Cannot open ${path}: it is not a plain file`);
+  throw new CacheError("E_DIRECTORY", `Cannot open ${shownPath(path)}: it is not a plain file of ours`);
 }
 
 /** The pid is for the message only: it may be of another pid namespace, where nobody can tell whether it lives. */

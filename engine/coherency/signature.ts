@@ -3,6 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { CacheError, errnoOf } from "../../index/core/errors.js";
 import { FORMAT_VERSION } from "../../index/core/layout.js";
+import { openOwnFile, shownPath } from "../../index/core/own-files.js";
 import { replaceFile } from "./durable-file.js";
 
 export const SIGNATURE_NAME = "format";
@@ -22,21 +23,33 @@ export function readSignature(directory: string): Signature | undefined {
   const file = path.join(directory, SIGNATURE_NAME);
   let text: string;
   try {
-    const stats = fs.lstatSync(file);
-    text = stats.isFile() && stats.size <= SIGNATURE_BYTES_MAX ? fs.readFileSync(file, "utf8") : "";
+    text = textOf(file);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
-    throw new CacheError("E_DIRECTORY", `Cannot read ${file}: ${errnoOf(error)}`, { cause: error });
+    throw new CacheError("E_DIRECTORY", `Cannot read ${shownPath(file)}: ${errnoOf(error)}`, {
+      cause: error,
+    });
   }
   const match = PATTERN.exec(text);
   if (match === null) {
     throw new CacheError(
       "E_NOT_OURS",
-      `Cannot use ${directory}: its file "${SIGNATURE_NAME}" is not that of a tagcache`,
+      `Cannot use ${shownPath(directory)}: its file "${SIGNATURE_NAME}" is not that of a tagcache`,
     );
   }
   const ledger = match[3] === undefined ? undefined : String(JSON.parse(match[3]));
   return { formatVersion: Number(match[1]), cacheId: Buffer.from(match[2] as string, "hex"), ledger };
+}
+
+/** Empty for what no signature can be. Errors are those of node:fs. */
+function textOf(file: string): string {
+  const fd = openOwnFile(file);
+  if (fd === undefined) return "";
+  try {
+    return fs.fstatSync(fd).size <= SIGNATURE_BYTES_MAX ? fs.readFileSync(fd, "utf8") : "";
+  } finally {
+    fs.closeSync(fd);
+  }
 }
 
 /** Durable when it returns. */

@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
+import { shownPath } from "../../index/core/own-files.js";
 import type { Entry } from "../../index/entry.js";
 import {
   BUCKET_BYTES,
@@ -246,7 +247,9 @@ export function retireLookup(path: string): string | undefined {
     return undefined;
   } catch (error) {
     const reason = errnoOf(error) ?? messageOf(error);
-    throw new CacheError("E_IO", `Cannot close ${path} of the last owner: ${reason}`, { cause: error });
+    throw new CacheError("E_IO", `Cannot close ${shownPath(path)} of the last owner: ${reason}`, {
+      cause: error,
+    });
   }
 }
 

@@ -8,10 +8,12 @@
  * changes the meaning of names is noted at the moment at which it takes effect.
  */
 import fs from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BlockIndex } from "../../index/block-index.js";
 import type { CommittedBlocks, EntryFollower } from "../../index/index-commits.js";
 import { isCacheError, messageOf } from "../../index/core/errors.js";
+import { shownPath } from "../../index/core/own-files.js";
 import { NO_SLOT } from "../../index/core/layout.js";
 import type { Entry } from "../../index/entry.js";
 import type { Publication } from "../direct-api.js";
@@ -30,9 +32,11 @@ const FILL_LOOK_STEPS = 64;
 const RETRY_MS = 30_000;
 
 export interface PublisherOptions {
-  /** `<cache>/lookup`, and `<cache>/slots`. */
+  /** `<cache>/lookup`, and `<cache>/slots`, as this process reaches them. */
   readonly path: string;
   readonly slots: string;
+  /** The cache directory, as others reach it. */
+  readonly directory: string;
   readonly cacheId: Buffer;
   readonly epoch: () => number;
   readonly capacityBytes: () => number;
@@ -73,10 +77,10 @@ export class Publisher implements EntryFollower {
   get publication(): Publication | undefined {
     const file = this.#file;
     if (file === undefined || !this.#named || !file.open) return undefined;
-    const { path, slots } = this.#options;
+    const { directory } = this.#options;
     return {
-      lookup: { path, device: file.device, inode: file.inode },
-      slots: { path: slots, ...this.#slotsIdentity },
+      lookup: { path: join(directory, "lookup"), device: file.device, inode: file.inode },
+      slots: { path: join(directory, "slots"), ...this.#slotsIdentity },
     };
   }
 
@@ -101,7 +105,7 @@ export class Publisher implements EntryFollower {
     const file = this.#file;
     if (file === undefined || !this.#named || file.standsAt(this.#options.path)) return;
     this.#options.log("warn", "somebody else took away or damaged the lookup file: another one is made", {
-      path: this.#options.path,
+      path: shownPath(this.#options.path),
     });
     this.restart();
   }

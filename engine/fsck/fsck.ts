@@ -8,7 +8,7 @@ import { BlockIndex } from "../../index/block-index.js";
 import { CacheError, isCacheError } from "../../index/core/errors.js";
 import { Ledger } from "../../index/ledger.js";
 import { type Checkpoint, readCheckpoint } from "../coherency/checkpoint.js";
-import { cachePaths, checkSignature } from "../coherency/directory.js";
+import { cachePaths, checkSignature, stateLockIn } from "../coherency/directory.js";
 import { INDEX_MAP_BYTES, indexDirectory } from "../coherency/open-state.js";
 import { probeIndex } from "../coherency/index-probe.js";
 import { OwnerLock } from "../coherency/owner-lock.js";
@@ -66,7 +66,9 @@ export async function fsckDirectory(options: FsckOptions): Promise<FsckReport> {
   }
   const lock = OwnerLock.take(paths.lock, paths.directory);
   try {
-    const stateLock = Ledger.exists(paths.state) ? OwnerLock.take(paths.stateLock, paths.state) : undefined;
+    const stateLock = Ledger.exists(paths.state)
+      ? OwnerLock.take(stateLockIn(paths.state), paths.state)
+      : undefined;
     try {
       const ledger = await Ledger.open({ directory: paths.state });
       try {

@@ -7,6 +7,8 @@ export interface SlotFileFacts {
   readonly isFile: boolean;
   readonly links: number;
   readonly sizeBytes: number;
+  /** The number of the user whose it is. */
+  readonly owner: number;
   /** What the file occupies on the drive, as st_blocks says. */
   readonly allocatedBytes: number;
 }
@@ -80,6 +82,7 @@ function facts(stats: fs.Stats): SlotFileFacts {
   return {
     isFile: stats.isFile(),
     links: stats.nlink,
+    owner: stats.uid,
     sizeBytes: stats.size,
     allocatedBytes: stats.blocks * 512,
   };

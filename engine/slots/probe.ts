@@ -5,7 +5,7 @@ import { CacheError } from "../../index/core/errors.js";
 import { PAGE_BYTES } from "../../index/core/layout.js";
 import { type SlotIo, nodeIo } from "./io.js";
 
-const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
+const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
 
 /**
  * Writes a page to a file made for it, syncs it, reads it back and removes the file.
@@ -13,7 +13,8 @@ const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
  */
 export async function probeDrive(path: string, io: SlotIo = nodeIo): Promise<void> {
   const written = randomBytes(PAGE_BYTES);
-  const fd = await io.open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW);
+  await fs.promises.rm(path, { recursive: true, force: true }); // of a probe that did not end, or whatever it is
+  const fd = await io.open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW);
   try {
     const put = await io.write(fd, written, 0, PAGE_BYTES, 0);
     await io.fdatasync(fd);

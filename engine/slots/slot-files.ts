@@ -5,9 +5,11 @@
 import fs from "node:fs";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
 import { SLOT_BYTES } from "../../index/core/layout.js";
+import { isTrustedOwner } from "../../index/core/own-files.js";
 import { type Modes, OWNER_ONLY } from "../modes.js";
 import { type SlotFileFacts, type SlotIo, nodeIo } from "./io.js";
-import { SLOTS_PER_DIRECTORY, slotDirectory, slotPath } from "./slot-paths.js";
+import { SlotDirectories } from "./slot-directories.js";
+import { SLOTS_PER_DIRECTORY, slotDirectory } from "./slot-paths.js";
 
 interface OpenSlot {
   readonly slot: number;
@@ -20,7 +22,7 @@ interface OpenSlot {
   doomed: boolean;
 }
 
-const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
 export interface SlotFilesOptions {
   readonly root: string;
@@ -49,14 +51,20 @@ export class SlotFiles {
   #hand = 0;
   /** Directories in which files were made and that were not synced since. */
   readonly madeIn = new Set<string>();
-  readonly #directories = new Set<string>();
+  readonly #directories: SlotDirectories;
   readonly #onTrouble: (message: string, error: unknown) => void;
 
   constructor(options: SlotFilesOptions) {
     this.#onTrouble = options.onTrouble ?? (() => undefined);
     this.#root = options.root;
     this.#modes = options.modes ?? OWNER_ONLY;
-    this.#flags = (options.readOnly === true ? O_RDONLY : O_RDWR) | O_NOFOLLOW;
+    // Without waiting for the other end of a pipe that has the name.
+    this.#flags = (options.readOnly === true ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK;
+    this.#directories = new SlotDirectories(options.root, {
+      mode: this.#modes.directory,
+      onMade: () => this.madeIn.add(this.#root),
+      hold: options.readOnly !== true,
+    });
     this.#io = options.io ?? nodeIo;
     this.#descriptorsMax = options.descriptorsMax;
   }
@@ -130,22 +138,19 @@ export class SlotFiles {
 
   /** What the file occupies now, or undefined where there is no usable file. @throws {CacheError} E_IO. */
   allocatedBytes(slot: number): number | undefined {
-    const path = slotPath(this.#root, slot);
-    const facts = this.#call(slot, "stat", () => this.#io.lstatSync(path));
+    const facts = this.#call(slot, "stat", () =>
+      this.#directories.once(slot, (path) => this.#io.lstatSync(path)),
+    );
     if (facts === undefined) return undefined;
-    if (!facts.isFile || facts.links !== 1 || facts.sizeBytes > SLOT_BYTES) {
-      throw new CacheError(
-        "E_IO",
-        `Cannot use slot ${slot}: want a plain file with one name and at most ${SLOT_BYTES} bytes`,
-      );
-    }
+    this.#check(slot, facts);
     return Math.max(facts.allocatedBytes, facts.sizeBytes);
   }
 
   /** Removes the file of a slot whose number is retired with it. @throws {CacheError} E_IO. */
   async unlink(slot: number): Promise<void> {
     try {
-      await this.#io.unlink(slotPath(this.#root, slot));
+      const place = this.#directories.use(slot);
+      await this.#io.unlink(place.path).finally(place.release);
     } catch (error) {
       throw asIoError(slot, "remove", error);
     } finally {
@@ -168,6 +173,7 @@ export class SlotFiles {
     this.#open.clear();
     this.#ring = [];
     for (const { fd } of open) this.#closeDescriptor(fd);
+    this.#directories.close();
   }
 
   async #use<T>(slot: number, action: string, flags: number, body: (fd: number) => Promise<T>): Promise<T> {
@@ -212,9 +218,10 @@ export class SlotFiles {
 
   async #openAsync(slot: number, flags: number): Promise<OpenSlot> {
     try {
-      this.#checkDirectory(slot, flags !== 0);
-      const path = slotPath(this.#root, slot);
-      const fd = await this.#io.open(path, this.#flags | flags, this.#modes.file);
+      const place = this.#directories.use(slot, flags !== 0);
+      const fd = await this.#io
+        .open(place.path, this.#flags | flags, this.#modes.file)
+        .finally(place.release);
       const raced = this.#open.get(slot); // a synchronous read may have opened it meanwhile
       if (raced !== undefined) {
         this.#closeDescriptor(fd);
@@ -228,18 +235,16 @@ export class SlotFiles {
   }
 
   #openSync(slot: number): number {
-    this.#checkDirectory(slot, false);
-    return this.#io.openSync(slotPath(this.#root, slot), this.#flags);
+    return this.#directories.once(slot, (path) => this.#io.openSync(path, this.#flags));
   }
 
   #keep(slot: number, fd: number): OpenSlot {
     const facts = this.#factsOf(fd);
-    if (!facts.isFile || facts.links !== 1 || facts.sizeBytes > SLOT_BYTES) {
+    try {
+      this.#check(slot, facts);
+    } catch (error) {
       this.#closeDescriptor(fd);
-      throw new CacheError(
-        "E_IO",
-        `Cannot use slot ${slot}: want a plain file with one name and at most ${SLOT_BYTES} bytes`,
-      );
+      throw error;
     }
     const kept: OpenSlot = { slot, fd, users: 0, referenced: true, doomed: false };
     this.#open.set(slot, kept);
@@ -300,19 +305,15 @@ export class SlotFiles {
     }
   }
 
-  /** Looks once at the directory of a slot: it is made if `create` is set, and nothing else may stand there, no link either. */
-  #checkDirectory(slot: number, create: boolean): void {
-    const directory = slotDirectory(this.#root, slot);
-    if (this.#directories.has(directory)) return;
-    const stats = fs.lstatSync(directory, { throwIfNoEntry: create ? false : true });
-    if (stats !== undefined && !stats.isDirectory()) {
-      throw new CacheError("E_IO", `Cannot use ${directory}: it is not a directory`);
-    }
-    if (stats === undefined) {
-      fs.mkdirSync(directory, { mode: this.#modes.directory });
-      this.madeIn.add(this.#root);
-    }
-    this.#directories.add(directory);
+  /** A second name may be that of somebody else's file, and what somebody else owns can change at any time. */
+  #check(slot: number, facts: SlotFileFacts): void {
+    const plain = facts.isFile && facts.links === 1 && facts.sizeBytes <= SLOT_BYTES;
+    if (plain && isTrustedOwner(facts.owner, this.#directories.ownerOf(slot))) return;
+    const found = plain ? `user ${facts.owner} owns its file, ` : "";
+    throw new CacheError(
+      "E_IO",
+      `Cannot use slot ${slot}: ${found}want a plain file of ours with one name and at most ${SLOT_BYTES} bytes`,
+    );
   }
 
   #call<T>(slot: number, action: string, body: () => T): T {

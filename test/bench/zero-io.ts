@@ -4,7 +4,7 @@
  */
 import { type SlotIo, nodeIo } from "../../engine/slots/io.js";
 
-const FACTS = { isFile: true, links: 1, sizeBytes: 0, allocatedBytes: 0 } as const;
+const FACTS = { isFile: true, links: 1, owner: 0, sizeBytes: 0, allocatedBytes: 0 } as const;
 const FLAGS = 2; // O_RDWR, and no O_CREAT or O_EXCL: the device is there
 const later = () => new Promise<void>((resolve) => setImmediate(resolve));
 

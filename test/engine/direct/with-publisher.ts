@@ -54,6 +54,7 @@ export async function withPublisher(
       const published = new Publisher({
         path: lookup,
         slots,
+        directory,
         cacheId,
         epoch: () => 1,
         capacityBytes: () => CAPACITY_BYTES,
