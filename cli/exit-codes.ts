@@ -28,8 +28,15 @@ export const EXIT = {
   interrupted: 130,
 } as const;
 
-/** fsck(8): clean; findings left uncorrected; could not be carried out; wrong command line. */
-export const FSCK_EXIT = { clean: 0, findings: 4, operational: 8, usage: 16 } as const;
+/** fsck(8): clean; all findings corrected; some left uncorrected; could not be carried out; wrong command line; interrupted. */
+export const FSCK_EXIT = {
+  clean: 0,
+  corrected: 1,
+  findings: 4,
+  operational: 8,
+  usage: 16,
+  cancelled: 32,
+} as const;
 
 const EXIT_BY_CODE: Readonly<Record<CacheErrorCode, number>> = {
   E_ARGUMENT: EXIT.usage,

@@ -81,6 +81,7 @@ async function nativeServer(options: FrontEndOptions): Promise<Server | undefine
     config,
     trace: cache,
     tune: cache,
+    fsck: cache.fsck,
     ...(cache.direct !== undefined && { direct: cache.direct }),
     ...(groupId !== undefined && { groupId }),
   });

@@ -12,6 +12,7 @@ import type { LeasingCache } from "./lease-api.js";
 import type { StatusCounts } from "./api-counts.js";
 import type { AdminCalls } from "./admin-api.js";
 import type { DirectSource } from "./direct-api.js";
+import type { FsckCalls } from "./fsck-api.js";
 import type { LimitOptions, Limits } from "./limits.js";
 import type { WriteStatus } from "./cull/write-budget.js";
 import type { TraceCalls } from "./trace-api.js";
@@ -21,6 +22,7 @@ import type { TrustCalls, TrustStatus } from "./api-trust.js";
 import type { HoldStatus, OpenFileCalls } from "./open-api.js";
 
 export type * from "./api-counts.js";
+export type * from "./fsck-api.js";
 export type { NameBytes } from "../index/core/names.js";
 export type { HealthStatus } from "./drive-health.js";
 export type { Lease, LeaseOptions, LeaseResult, LeasingCache } from "./lease-api.js";
@@ -327,6 +329,7 @@ export interface BlockCache extends AdminCalls, LeasingCache, TrustCalls {
 
 /** A cache in the process that owns it. */
 export interface OwnedCache extends BlockCache, OpenFileCalls, TraceCalls, TuneCalls {
+  readonly fsck: FsckCalls;
   /** What is offered to readers in other processes; absent unless asked for at open. */
   readonly direct: DirectSource | undefined;
   /** The limits as they stand. */

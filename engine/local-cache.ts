@@ -32,6 +32,7 @@ import type {
 import { driveSpace } from "./cull/drive.js";
 import type { LeaseOptions, LeaseResult } from "./lease-api.js";
 import { getOrLease } from "./lease-calls.js";
+import { type FsckCalls, fsckCalls } from "./fsck/calls.js";
 import type { GivenBack } from "./cull/give-back.js";
 import { checkBytesMax, checkNote, checkNoteName, checkScrub } from "./handle-arguments.js";
 import { invalidate } from "./invalidate.js";
@@ -54,6 +55,7 @@ type Mode = "running" | "wiping" | "closing" | "closed";
 export class LocalCache implements OwnedCache {
   readonly #session: Session;
   readonly #admin: Admin;
+  readonly fsck: FsckCalls;
   #mode: Mode = "running";
   #start: StartReport;
   #wiping: Promise<void> | undefined;
@@ -62,6 +64,7 @@ export class LocalCache implements OwnedCache {
   private constructor(options: SessionOptions) {
     this.#session = new Session(options);
     this.#admin = new Admin(this.#session.admin, this.#session.pinKeeper, this.#betweenWipes);
+    this.fsck = fsckCalls(this.#session.fsck, this.#betweenWipes);
     this.#start = { ...options.state.start, ms: 0 };
   }
 

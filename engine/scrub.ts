@@ -9,7 +9,7 @@ import type { Blocks, Life } from "./blocks.js";
 import { monotonicMs } from "./clock.js";
 import type { LogFunction } from "./log.js";
 import type { Checksummer } from "./slots/checksums.js";
-import { checkedBytes, firstBadGroup } from "./slots/intact.js";
+import { checkedBytes, heldBadGroup } from "./slots/intact.js";
 import type { SlotFiles } from "./slots/slot-files.js";
 import { STATE, type SlotTable } from "./slots/slot-table.js";
 
@@ -95,17 +95,12 @@ export class Scrub {
     const [objectId, block] = [table.objectIdOf(slot), table.blockOf(slot)];
     const entry = blocks.entryOf(objectId, block);
     if (entry === undefined || entry.slot !== slot || slot === NO_SLOT) return 0;
-    life.room.startReading(slot);
-    blocks.began();
     let bad: number | undefined;
     try {
-      bad = await firstBadGroup(files, checksummer, { objectId, block, entry });
+      const reading = { files, checksummer, blocks, room: life.room };
+      bad = await heldBadGroup(reading, { objectId, block, entry });
     } catch {
-      bad = 0; // what cannot be read is found out by whoever asks for it, and counted there
-      return 0;
-    } finally {
-      life.room.endReading(slot);
-      blocks.ended();
+      return 0; // what cannot be read is found out by whoever asks for it, and counted there
     }
     const bytes = checkedBytes(entry);
     const { status } = this;

@@ -22,6 +22,7 @@ import type { GivenBack } from "./cull/give-back.js";
 import type { DirectSource } from "./direct-api.js";
 import { LocalDirectSource } from "./direct/direct-source.js";
 import { type DriveParts, openDriveParts, shareFiles } from "./drive-parts.js";
+import type { OnlineFsck } from "./fsck/online.js";
 import { Housekeeper } from "./housekeeper.js";
 import { IndexGauge } from "./index-gauge.js";
 import { Latencies } from "./latencies.js";
@@ -63,6 +64,7 @@ export class Session {
   readonly #pins: PinSet;
   readonly #links = new SlotLinks();
   readonly scrub: Scrub;
+  readonly fsck: OnlineFsck;
   readonly #recovery: Recovery;
   readonly sequence: Sequence;
   readonly onDrive: DriveParts;
@@ -125,16 +127,9 @@ export class Session {
       ...common,
       takeStamp: this.sequence.takeStamp,
     });
-    const own = {
-      table: this.table,
-      files: this.onDrive.files,
-      blocks: this.blocks,
-      counters: this.counters,
-    };
-    const refitPins = () => this.pinKeeper.refit();
-    const checked = { ...own, state, checksummer, log, health: this.onDrive.health, refitPins };
-    const { scrub, recovery } = checkersOf(checked);
+    const { scrub, recovery, fsck } = this.#checkers(checksummer);
     this.scrub = scrub;
+    this.fsck = fsck;
     this.#recovery = recovery;
     this.#removing = removeOldIndexes(state.paths, state.epoch, log);
   }
@@ -149,6 +144,22 @@ export class Session {
       onCorrupt: this.#onCorrupt,
       onTrouble: this.#onTrouble,
     };
+  }
+
+  #checkers(checksummer: Checksummer): ReturnType<typeof checkersOf> {
+    const { files, health } = this.onDrive;
+    return checkersOf({
+      ...this.admin,
+      counters: this.counters,
+      state: this.options.state,
+      log: this.options.log,
+      files,
+      health,
+      checksummer,
+      links: this.#links,
+      nextSequence: () => this.sequence.next,
+      refitPins: () => this.pinKeeper.refit(),
+    });
   }
 
   #newGauge(): IndexGauge {
@@ -312,6 +323,7 @@ export class Session {
     const ended = Promise.all([
       this.housekeeper.stop(),
       this.admin.walks.stop(),
+      this.fsck.stop("the cache was wiped or closed"),
       this.blocks.life.room.close(),
       this.#recovery.stop(),
       this.onDrive.health.stop(),

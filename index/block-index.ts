@@ -14,6 +14,7 @@ import type { Store } from "./environment.js";
 import type { GroupCommit } from "./group-commit.js";
 import { type EntryFollower, IndexCommits } from "./index-commits.js";
 import type { BlockIndexOptions } from "./index-options.js";
+import type { IndexStats } from "./index-stats.js";
 import {
   BLOCK_KEY_BYTES,
   decodeVolumeKey,
@@ -36,23 +37,11 @@ import {
   encodeVolumeRecord,
 } from "./records.js";
 import type { FsRecord, ObjectRecord, VolumeRecord } from "./records.js";
+import { RecordWalks } from "./record-walks.js";
 import { hasBlocks, walkBlocks, walkNames } from "./scan.js";
 import { type InodePart, walkObjects } from "./scan-objects.js";
 import type { IndexedBlock, Layers, OnDamaged } from "./scan.js";
 import { SealedStore } from "./sealed-store.js";
-
-export interface IndexStats {
-  /** Sizes of data.mdb and lock.mdb. */
-  readonly fileBytes: number;
-  /** Pages that hold something; what is left of fileBytes is reused by later commits. */
-  readonly usedBytes: number;
-  /** Committed entries. */
-  readonly entryCount: number;
-  /** Committed records of files. */
-  readonly objectCount: number;
-  /** Number of the last commit. */
-  readonly transactionId: number;
-}
 
 /**
  * The one index of a cache. Records and entries given to it or taken from it must not be changed afterwards. After
@@ -65,6 +54,8 @@ export class BlockIndex {
   readonly #commits: GroupCommit;
   /** Cached metadata of objects. */
   readonly metadata: MetadataIndex;
+  /** Records by themselves, whatever they belong to. */
+  readonly walks: RecordWalks;
   readonly #key = Buffer.alloc(BLOCK_KEY_BYTES);
   readonly #layers: Layers;
   #closing: Promise<void> | undefined;
@@ -84,6 +75,7 @@ export class BlockIndex {
       return { store, layers, onDamaged: this.#onDamaged };
     };
     this.metadata = new MetadataIndex(this.#layers, this.#commits);
+    this.walks = new RecordWalks(this.#layers);
   }
 
   /**
@@ -113,9 +105,11 @@ export class BlockIndex {
     this.#writer.watch(watch);
   }
 
-  /** `watch` is told of records that walks find damaged and pass over. */
-  watchDamage(watch: OnDamaged): void {
+  /** `watch` is told of records that walks find damaged and pass over. @returns who was told until now. */
+  watchDamage(watch: OnDamaged): OnDamaged {
+    const before = this.#onDamaged;
     this.#onDamaged = watch;
+    return before;
   }
 
   /** Removes a record that does not read back, if that is still so when it comes to the commit. */

@@ -1,5 +1,5 @@
 /** Small records that front-ends want kept over every wipe, by file system and name. Format: engine/FORMAT.md "Ledger". */
-import { CacheError } from "./core/errors.js";
+import { CacheError, isCacheError } from "./core/errors.js";
 import { NOTES_MAX } from "./core/layout.js";
 import type { Environment, Write } from "./environment.js";
 import { noteKey } from "./keys.js";
@@ -43,7 +43,7 @@ export class LedgerNotes {
   /** Adds a note, or puts it in place of the one of its name; durable once resolved. @throws {CacheError} E_LIMIT; E_IO, in the promise. */
   async put({ fs, name, value }: NoteRecord): Promise<void> {
     const key = noteKey(fs, name);
-    this.#count ??= this.#counted();
+    this.#count ??= this.check().count;
     const known = this.#environment.get("notes", key) !== undefined;
     if (!known && this.#count >= NOTES_MAX) {
       throw new CacheError(
@@ -55,12 +55,14 @@ export class LedgerNotes {
     await this.#commit([{ table: "notes", key, value: encodeNote(value) }]);
   }
 
-  #counted(): number {
-    let count = 0;
+  /** Reads them all. @returns how many there are, and how many of them do not read back. */
+  check(): { readonly count: number; readonly damaged: number } {
+    let [count, damaged] = [0, 0];
     for (let after: Buffer | undefined; ;) {
       const found = this.#environment.scan("notes", {}, RECORDS_A_SCAN, after);
       count += found.length;
-      if (found.length < RECORDS_A_SCAN) return count;
+      damaged += found.filter(({ value }) => !readsBack(value)).length;
+      if (found.length < RECORDS_A_SCAN) return { count, damaged };
       after = found.at(-1)?.key;
     }
   }
@@ -69,6 +71,16 @@ export class LedgerNotes {
 /** The value of a note; its names are the key. */
 export function encodeNote(value: Buffer): Buffer {
   return pack([value], RECORD_VERSION);
+}
+
+function readsBack(record: Buffer): boolean {
+  try {
+    decodeNote(record);
+    return true;
+  } catch (error) {
+    if (isCacheError(error, "E_INDEX_CORRUPT")) return false;
+    throw error;
+  }
 }
 
 /** @throws {CacheError} E_INDEX_CORRUPT when it does not read back. */

@@ -4,9 +4,9 @@
  */
 import type { BlockIndex } from "../../index/block-index.js";
 import { messageOf } from "../../index/core/errors.js";
+import { OnlineFsck, type OnlineParts } from "../fsck/online.js";
 import { Scrub } from "../scrub.js";
 import type { Counters } from "../counters.js";
-import type { DriveHealth } from "../drive-health.js";
 import type { NamedEntry } from "../slots/intact.js";
 import { Discovery } from "./discovery.js";
 import type { OpenState } from "./open-state.js";
@@ -98,13 +98,12 @@ export class Recovery {
   }
 }
 
-/** What checks a session's content: the scrub, and what goes on after an unclean end. */
+/** What checks a session's content: the scrub, fsck, and what goes on after an unclean end. */
 export function checkersOf(
   parts: Omit<RecoveryParts, "scrub" | "sessionSequence" | "onCorrupt"> & {
     readonly counters: Counters;
-    readonly health: DriveHealth;
-  },
-): { readonly scrub: Scrub; readonly recovery: Recovery } {
+  } & Omit<OnlineParts, keyof SurveyParts>,
+): { readonly scrub: Scrub; readonly recovery: Recovery; readonly fsck: OnlineFsck } {
   const { counters, health, log, state } = parts;
   const onCorrupt = (what: string, slot: number): void => {
     counters.corrupt += 1;
@@ -113,5 +112,5 @@ export function checkersOf(
   const scrub = new Scrub({ ...parts, onCorrupt, sick: () => health.sick });
   const recovery = new Recovery({ ...parts, onCorrupt, scrub, sessionSequence: state.nextSequence });
   recovery.watch(state.index);
-  return { scrub, recovery };
+  return { scrub, recovery, fsck: new OnlineFsck(parts) };
 }

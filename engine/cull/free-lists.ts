@@ -59,10 +59,22 @@ export class FreeLists {
     return undefined;
   }
 
+  /** Every free slot. */
+  *all(): Generator<number> {
+    for (const list of this.#byPages) yield* list;
+  }
+
   clear(): void {
     for (const list of this.#byPages) list.clear();
     this.#slots = 0;
     this.#pages = 0;
+  }
+
+  /** Takes this slot, which is here with so many pages. */
+  remove(slot: number, pages: number): void {
+    this.#list(pages).remove(slot);
+    this.#slots -= 1;
+    this.#pages -= pages;
   }
 
   #take(pages: number): number | undefined {

@@ -21,6 +21,12 @@ export class SlotLinks {
     const capacity = Math.max(numbers, 1024, Math.floor((this.array.length / LINKS_A_SLOT) * 1.5));
     this.array = grown(this.array, new Uint32Array(capacity * LINKS_A_SLOT));
   }
+
+  /** The newer and the older neighbour of a slot that is in a list; undefined at its ends. */
+  neighboursOf(slot: number): readonly [newer: number | undefined, older: number | undefined] {
+    const [newer, older] = [this.array[slot * LINKS_A_SLOT], this.array[slot * LINKS_A_SLOT + OLDER]];
+    return [newer === NO_SLOT ? undefined : newer, older === NO_SLOT ? undefined : older];
+  }
 }
 
 /** One list; `head` is the newest, `tail` the oldest. */

@@ -18,6 +18,7 @@ import { Evictor, SLICE_VICTIMS_MAX } from "./evictor.js";
 import { GiveBack, type GivenBack } from "./give-back.js";
 import { Leaving } from "./leaving.js";
 import type { CullRank } from "../open-api.js";
+import { setAside } from "./set-aside.js";
 import { StockTaking } from "./stock-taking.js";
 import type { PinOwner, PinSet } from "./pin-set.js";
 import type { Ranking } from "./ranking.js";
@@ -80,6 +81,8 @@ export interface Claim {
 }
 
 export class Room {
+  /** Slots without a tenant, ready for one. */
+  readonly free: FreeLists;
   readonly #parts: RoomParts;
   readonly #budget: Budget;
   readonly #leaving: Leaving;
@@ -94,6 +97,7 @@ export class Room {
 
   constructor(parts: RoomParts) {
     this.#parts = parts;
+    this.free = parts.free;
     const { table, limits, committed, onTrouble, now } = parts;
     const budget = new Budget(table, limits, now);
     const leaving = new Leaving({
@@ -190,14 +194,9 @@ export class Room {
     this.#leaving.add(slot);
   }
 
-  /** Takes a slot that is filling or leaving out of use: after trouble, or because its file is gone. */
+  /** As the function. */
   setAside(slot: number, state: typeof STATE.quarantined | typeof STATE.retired): void {
-    const { table, files, writeBack } = this.#parts;
-    const leaving = table.stateOf(slot) === STATE.leaving;
-    table.move(slot, table.stateOf(slot), state);
-    files.forget(slot);
-    writeBack.forget(slot); // no entry will name these bytes, so a clean stop can do without them
-    if (state === STATE.retired && !leaving) table.setPages(slot, 0);
+    setAside(this.#parts, slot, state);
     this.#kickForWaiters();
   }
 

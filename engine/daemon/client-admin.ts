@@ -15,10 +15,11 @@ import {
   type PinReport,
   type PinStatus,
 } from "../admin-api.js";
-import type { NameBytes, ScrubOptions, Tag, TrustCalls } from "../api.js";
+import type { FsckCalls, NameBytes, ScrubOptions, Tag, TrustCalls } from "../api.js";
 import { checkInteger } from "./arguments.js";
 import { closedError, failureOf } from "./client-call.js";
 import type { Link } from "./client-link.js";
+import { fsckClient } from "./fsck-operations.js";
 import { decodeExplanation } from "./explanation-codec.js";
 import { mapOf, mapsOf } from "./field-maps.js";
 import type { Fields } from "./fields.js";
@@ -35,10 +36,12 @@ const COUNT_MAX = Number.MAX_SAFE_INTEGER;
 
 /** What a client says to the daemon for an operator; the rest of the client builds on it. */
 export class AdminClient implements AdminCalls, TraceCalls, TrustCalls, TuneCalls {
+  readonly fsck: FsckCalls;
   readonly #link: Link;
   readonly #deadlineMs: number;
 
   constructor(link: Link, deadlineMs: number) {
+    this.fsck = fsckClient((action, headerOf) => this.#ask(action, headerOf));
     this.#link = link;
     this.#deadlineMs = Math.max(deadlineMs, ADMIN_DEADLINE_MS);
   }

@@ -6,6 +6,7 @@ import type {
   BlockCache,
   CacheStatus,
   CullReport,
+  FsckCalls,
   GetOptions,
   GetResult,
   InvalidateTarget,
@@ -79,6 +80,8 @@ export interface ConnectOptions {
 export interface CacheClient extends BlockCache, TraceCalls, TuneCalls {
   /** What the daemon said when the present or last connection began. */
   readonly hello: Hello;
+  /** Checks of the daemon's cache; E_OPERATION where it makes none. */
+  readonly fsck: FsckCalls;
   /** Time of a round trip. @throws {CacheError} E_TIMEOUT, E_UNAVAILABLE, E_LIMIT, E_CLOSED. */
   ping(): Promise<{ ms: number }>;
   /** The daemon's configuration as it stands. @throws {CacheError} as ping; E_OPERATION when it has none. */

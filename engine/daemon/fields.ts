@@ -22,6 +22,10 @@ export class Fields {
     return this.#header[key] ?? undefined;
   }
 
+  keys(): readonly string[] {
+    return Object.keys(this.#header);
+  }
+
   /** The same with copies of its byte strings, which outlive the frame. */
   owned(): Fields {
     const copies = Object.entries(this.#header).map(([key, value]) => [

@@ -1,6 +1,6 @@
 /** What an operation of the daemon is; operations.ts and handle-operations.ts are the rows of the table. */
 import { READ_BYTES_MAX } from "../api.js";
-import type { BlockCache, DirectSource, TraceCalls } from "../api.js";
+import type { BlockCache, DirectSource, FsckCalls, TraceCalls } from "../api.js";
 import type { TuneCalls } from "../tune-api.js";
 import type { BufferPool } from "./buffer-pool.js";
 import type { ConfigService } from "./config-service.js";
@@ -33,6 +33,8 @@ export interface OperationServices {
   readonly onStopRequest: () => void;
   /** Absent when this daemon records no accesses. */
   readonly trace?: TraceCalls;
+  /** Absent when this daemon checks nothing. */
+  readonly fsck?: FsckCalls;
   /** Absent when clients read nothing themselves. */
   readonly direct?: DirectSource;
   /** Absent when this daemon watches no traffic. */

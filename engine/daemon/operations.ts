@@ -7,6 +7,7 @@ import { checkBlockPayload, checkInvalidate } from "./arguments.js";
 import { encodeEntries } from "./config-codec.js";
 import type { ConfigService } from "./config-service.js";
 import { DIRECT_OPERATIONS, resolutionHeader } from "./direct-operations.js";
+import { FSCK_OPERATIONS } from "./fsck-operations.js";
 import { HANDLE_OPERATIONS } from "./handle-operations.js";
 import { wireInteger } from "./headers.js";
 import { LEASE_OPERATIONS } from "./lease-operations.js";
@@ -149,6 +150,7 @@ const ROWS: ReadonlyArray<readonly [string, Operation]> = [
   ...METADATA_OPERATIONS,
   ...ADMIN_OPERATIONS,
   ...TRACE_OPERATIONS,
+  ...FSCK_OPERATIONS,
   ...TUNE_OPERATIONS,
 ];
 

@@ -3,7 +3,7 @@ import { chmodSync, chownSync } from "node:fs";
 import { createServer } from "node:net";
 import type { Server as NetServer, Socket } from "node:net";
 import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
-import type { BlockCache, DirectSource, TraceCalls } from "../api.js";
+import type { BlockCache, DirectSource, FsckCalls, TraceCalls } from "../api.js";
 import type { TuneCalls } from "../tune-api.js";
 import { BufferPool } from "./buffer-pool.js";
 import type { ConfigService } from "./config-service.js";
@@ -37,6 +37,8 @@ export interface ServerOptions {
   readonly config?: ConfigService;
   /** Serves `trace` and its kin; without it they are refused with E_OPERATION. */
   readonly trace?: TraceCalls;
+  /** Serves `fsck` and its kin; without it they are refused with E_OPERATION. */
+  readonly fsck?: FsckCalls;
   /** Serves `tune`; without it that is refused with E_OPERATION. */
   readonly tune?: TuneCalls;
 }
@@ -117,6 +119,7 @@ class SocketServer implements Server {
       tickMs,
       onStopRequest: options.onStopRequest,
       ...(options.trace !== undefined && { trace: options.trace }),
+      ...(options.fsck !== undefined && { fsck: options.fsck }),
       ...(options.direct !== undefined && { direct: options.direct }),
       ...(options.tune !== undefined && { tune: options.tune }),
       ...(options.config !== undefined && { config: options.config }),

@@ -1,141 +1,110 @@
 /** The entries of the index, against the slots that they name. */
-import fs from "node:fs";
-import type { BlockIndex } from "../../index/block-index.js";
-import { errnoOf, isCacheError } from "../../index/core/errors.js";
-import { NO_SLOT, SLOT_GROUPS } from "../../index/core/layout.js";
+import { NO_SLOT } from "../../index/core/layout.js";
 import type { Entry } from "../../index/entry.js";
-import type { Checkpoint } from "../coherency/checkpoint.js";
-import { presentOf } from "../checked-pages.js";
-import { endOf, startOf } from "../pages.js";
-import type { Checksummer } from "../slots/checksums.js";
-import { slotPath } from "../slots/slot-paths.js";
+import { type NamedEntry, checkedBytes } from "../slots/intact.js";
+import { SCARCE_ERRNOS } from "../block-writer.js";
+import { CacheError, errnoOf, isCacheError } from "../../index/core/errors.js";
 import { STATE } from "../slots/slot-table.js";
-import type { FindingList } from "./findings.js";
+import { LOOK_BYTES } from "./course.js";
+import { type Check, factsOf, found } from "./ground.js";
 
-const PROGRESS_EVERY = 256;
-const TWO_32 = 2 ** 32;
-const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
-
-export interface EntryCheck {
-  readonly index: BlockIndex;
-  readonly checkpoint: Checkpoint;
-  /** The last owner stopped before all entries had claimed their slots; the next one goes on with that. */
-  readonly surveying: boolean;
-  readonly slotsRoot: string;
-  /** Given to read and check every byte. */
-  readonly checksummer: Checksummer | undefined;
-  readonly findings: FindingList;
-  readonly onProgress: ((done: number, total: number) => void) | undefined;
-}
-
-export interface EntryCounts {
-  readonly entries: number;
-  /** Entries of blocks that are known to be zero and have no slot. */
-  readonly zeroBlocks: number;
-  /** Entries that have not claimed their slots yet, after an unclean end whose survey was cut short. */
-  readonly unclaimed: number;
-  readonly blocksChecked: number;
-  readonly bytesChecked: number;
-}
-
-interface Block {
-  readonly objectId: number;
-  readonly block: number;
-  readonly entry: Entry;
-}
-
-export async function checkEntries(check: EntryCheck): Promise<EntryCounts> {
-  const { index, checkpoint, findings } = check;
-  const named = new Uint8Array(checkpoint.slots.states.length);
-  const counts = { entries: 0, zeroBlocks: 0, unclaimed: 0, blocksChecked: 0, bytesChecked: 0 };
-  index.watchDamage((_, error) => findings.add("entry-corrupt", error.message));
-  try {
-    for (const found of index.entries()) {
-      counts.entries += 1;
-      if (found.entry.slot === NO_SLOT) counts.zeroBlocks += 1;
-      if (counts.entries % PROGRESS_EVERY === 0) {
-        check.onProgress?.(counts.entries, checkpoint.order.length);
-        await new Promise<void>((resolve) => setImmediate(resolve));
-      }
-      const claim = checkEntry(check, found, named);
-      if (claim === "none") continue;
-      if (claim === "open") counts.unclaimed += 1;
-      if (check.checksummer === undefined) continue;
-      counts.blocksChecked += 1;
-      counts.bytesChecked += found.entry.validBytes;
-      checkBytes(check, check.checksummer, found);
+export async function checkEntries(check: Check): Promise<void> {
+  const { course, counts, deep, ground } = check;
+  const { index, table, entryOf } = ground;
+  course.begin("entries", index.stats().entryCount);
+  // Slots that are still to be told from the index have no owner yet.
+  const claimed = table.surveying ? new Uint8Array(table.numbers) : undefined;
+  for (const { objectId, block } of index.entries()) {
+    // The walk reads ahead: what counts is the entry that stands now.
+    const entry = entryOf(objectId, block);
+    if (entry === undefined) {
+      await course.step();
+      continue;
     }
-  } catch (error) {
-    if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
-    findings.add("entry-corrupt", error.message);
+    counts.entries += 1;
+    const named = { objectId, block, entry };
+    const hasSlot = checkEntry(check, named, claimed);
+    if (hasSlot && deep) await checkBytes(check, named);
+    else await course.step();
   }
-  for (const [slot, state] of checkpoint.slots.states.entries()) {
-    if (state === STATE.used && named[slot] === 0)
-      findings.add("slot-orphan", `slot ${slot} is used and no entry names it`, slot);
-  }
-  return counts;
 }
 
-/** Whether the entry's slot is its own, or may still be claimed as such, so that its bytes can be checked. */
+/** @returns whether the entry's slot is its own, or may become so, so that its bytes can be checked. */
 function checkEntry(
-  { checkpoint, surveying, slotsRoot, findings }: EntryCheck,
-  { objectId, block, entry }: Block,
-  named: Uint8Array,
-): "own" | "open" | "none" {
-  const { slots, epoch, nextSequence } = checkpoint;
+  check: Check,
+  { objectId, block, entry }: NamedEntry,
+  claimed: Uint8Array | undefined,
+): boolean {
+  const { counts, ground } = check;
+  const { table, epoch, next } = ground;
   const { slot } = entry;
-  if (slot === NO_SLOT) return "none";
   const who = `the entry of block ${block} of object ${objectId}`;
-  if (named[slot] === 1)
-    findings.add("slot-twice", `${who} names slot ${slot}, which another entry names too`, slot);
-  const isOpen = surveying && slots.states[slot] === STATE.unknown;
-  const owner = (slots.ownerHigh[slot] ?? 0) * TWO_32 + (slots.ownerLow[slot] ?? 0);
-  const ownedBlock = (slots.blockHigh[slot] ?? 0) * TWO_32 + (slots.blockLow[slot] ?? 0);
-  const isOwn = slots.states[slot] === STATE.used && owner === objectId && ownedBlock === block;
-  if (!isOwn && !isOpen) {
-    findings.add("entry-slot", `${who} names slot ${slot}, which is not its own`, slot);
-    return "none";
+  if (entry.epoch > epoch || entry.sequence >= next().sequence)
+    found(check, "entry-corrupt", `${who} has a generation that it can't have`, slotOf(entry));
+  if (slot === NO_SLOT) {
+    counts.zeroBlocks += 1;
+    return false;
   }
-  named[slot] = 1;
-  if (isOpen && fs.lstatSync(slotPath(slotsRoot, slot), { throwIfNoEntry: false }) === undefined)
-    findings.add("slot-missing", `slot ${slot} has no file`, slot);
-  const otherSize = isOwn && slots.validBytes[slot] !== entry.validBytes;
-  if (entry.epoch > epoch || entry.sequence >= nextSequence || otherSize) {
-    findings.add("entry-corrupt", `${who} has a generation or size that its slot can't have`, slot);
+  if (table.isTenant(slot, objectId, block)) {
+    if (table.validBytesOf(slot) !== entry.validBytes)
+      found(check, "entry-corrupt", `${who} has a size that its slot can't have`, slot);
+    return true;
   }
-  return isOwn ? "own" : "open";
+  const isOpen = table.surveying && slot < table.numbers && table.stateOf(slot) === STATE.unknown;
+  if (!isOpen) {
+    if (isNamedByTenant(check, slot))
+      found(check, "slot-twice", `${who} names slot ${slot}, which another entry names too`, slot);
+    else found(check, "entry-slot", `${who} names slot ${slot}, which is not its own`, slot);
+    return false;
+  }
+  counts.unclaimed += 1;
+  if (claimed !== undefined && claimed[slot] === 1)
+    found(check, "slot-twice", `${who} names slot ${slot}, which another entry names too`, slot);
+  if (claimed !== undefined) claimed[slot] = 1;
+  if (factsOf(check, slot) === "missing") found(check, "slot-missing", `slot ${slot} has no file`, slot);
+  return true;
 }
 
-function checkBytes(
-  { slotsRoot, findings }: EntryCheck,
-  checksummer: Checksummer,
-  { objectId, block, entry }: Block,
-): void {
-  const { slot, validBytes } = entry;
-  const present = presentOf(entry);
-  const bytes = Buffer.alloc(Math.min(validBytes, startOf(endOf(present))));
-  let got: number;
+function isNamedByTenant({ ground: { table, entryOf } }: Check, slot: number): boolean {
+  if (slot >= table.numbers || table.stateOf(slot) !== STATE.used) return false;
+  return entryOf(table.objectIdOf(slot), table.blockOf(slot))?.slot === slot;
+}
+
+/** Reads the block; a finding is one only if the entry that it is about still stands. */
+async function checkBytes(check: Check, named: NamedEntry): Promise<void> {
+  const { counts, course, ground } = check;
+  const { slot } = named.entry;
+  const facts = factsOf(check, slot);
+  if (facts === "missing" || facts instanceof CacheError || !ground.files.isUsable(slot, facts)) return; // found with the slots
+  const wantedBytes = checkedBytes(named.entry);
+  if (facts.sizeBytes < wantedBytes) {
+    found(check, "slot-short", `slot ${slot} has ${facts.sizeBytes} bytes, its entry ${wantedBytes}`, slot);
+    return;
+  }
+  let bad: number | undefined;
+  let failure: CacheError | undefined;
   try {
-    const fd = fs.openSync(slotPath(slotsRoot, slot), O_RDONLY | O_NOFOLLOW | O_NONBLOCK); // it may be a FIFO
-    try {
-      got = fs.readSync(fd, bytes, 0, bytes.length, 0);
-    } finally {
-      fs.closeSync(fd);
-    }
+    bad = await ground.badGroup(named);
   } catch (error) {
-    if (errnoOf(error) !== "ENOENT")
-      findings.add("slot-kind", `slot ${slot} can't be read: ${errnoOf(error)}`, slot);
-    return; // a missing file was found already
+    if (!isCacheError(error, "E_IO") || SCARCE_ERRNOS.has(errnoOf(error.cause) ?? "")) throw error;
+    failure = error;
   }
-  if (got < bytes.length) {
-    findings.add("slot-short", `slot ${slot} has ${got} bytes, its entry ${validBytes}`, slot);
-    return;
+  counts.blocksChecked += 1;
+  counts.bytesChecked += wantedBytes;
+  if (stands(check, named)) {
+    if (failure !== undefined)
+      found(check, "slot-unreadable", `slot ${slot} can't be read: ${failure.message}`, slot);
+    else if (bad !== undefined)
+      found(check, "checksum", `slot ${slot} differs from what was stored, first in group ${bad}`, slot);
   }
-  const seed = checksummer.seed({ objectId, block, epoch: entry.epoch, sequence: entry.sequence });
-  for (let group = 0; group < SLOT_GROUPS; group += 1) {
-    const sum = checksummer.groupSum(seed, group, present, validBytes, bytes, 0);
-    if (sum === entry.sums[group]) continue;
-    findings.add("checksum", `slot ${slot} differs from what was stored, first in group ${group}`, slot);
-    return;
-  }
+  await course.step(LOOK_BYTES, wantedBytes);
+}
+
+function stands({ ground }: Check, { objectId, block, entry }: NamedEntry): boolean {
+  const now = ground.entryOf(objectId, block);
+  return now?.slot === entry.slot && now.sequence === entry.sequence && now.version === entry.version;
+}
+
+function slotOf({ slot }: Entry): number | undefined {
+  return slot === NO_SLOT ? undefined : slot;
 }

@@ -1,55 +1,44 @@
-/** What fsck found, one thing each, with a code that stays the same from version to version. */
-export interface FsckFinding {
-  readonly code: FindingCode;
-  readonly message: string;
-  readonly slot?: number;
-}
-
-export type Findings = readonly FsckFinding[];
-
-/**
- * - `unclean`, `checkpoint-damaged`, `checkpoint-foreign`, `index-corrupt`, `index-other-commit`: the next start wipes;
- * - `ledger-foreign`: the next start is refused, for the ledger belongs to another cache;
- * - `entry-corrupt`: an entry does not read back;
- * - `entry-slot`: an entry names a slot that is not its own, nor may become so;
- * - `slot-twice`: two entries name one slot;
- * - `slot-orphan`: a used slot that no entry names;
- * - `slot-missing`, `slot-kind`, `slot-short`: the file is not there, is no plain file with one name and at most 256 KiB,
- *   or ends before the valid bytes do;
- * - `slot-accounting`: the file occupies more than is counted for it;
- * - `slot-stray`: a file that belongs to no slot;
- * - `metadata-corrupt`: a metadata record does not read back, or has a number that none can have;
- * - `metadata-orphan`: metadata of a file that is not known;
- * - `checksum`: the bytes differ from what was stored.
- */
-export type FindingCode =
-  | "unclean"
-  | "checkpoint-damaged"
-  | "checkpoint-foreign"
-  | "ledger-foreign"
-  | "index-corrupt"
-  | "index-other-commit"
-  | "entry-corrupt"
-  | "entry-slot"
-  | "slot-twice"
-  | "slot-orphan"
-  | "slot-missing"
-  | "slot-kind"
-  | "slot-short"
-  | "slot-accounting"
-  | "slot-stray"
-  | "metadata-corrupt"
-  | "metadata-orphan"
-  | "checksum";
+/** What a check has found so far. */
+import {
+  FINDING_CHARACTERS_MAX,
+  FINDINGS_KEPT_MAX,
+  type FindingCode,
+  type FsckCounts,
+  type FsckFinding,
+  type FsckReport,
+} from "../fsck-api.js";
 
 export class FindingList {
   readonly #all: FsckFinding[] = [];
+  readonly #byCode = new Map<FindingCode, number>();
+  #repaired = 0;
 
-  get all(): Findings {
+  /** In the order in which they were found; at most FINDINGS_KEPT_MAX. */
+  get all(): readonly FsckFinding[] {
     return this.#all;
   }
 
-  add(code: FindingCode, message: string, slot?: number): void {
-    this.#all.push({ code, message, ...(slot !== undefined && { slot }) });
+  report(counts: FsckCounts): FsckReport {
+    let found = 0;
+    for (const count of this.#byCode.values()) found += count;
+    return {
+      findings: this.#all,
+      found,
+      repaired: this.#repaired,
+      foundByCode: Object.fromEntries(this.#byCode),
+      counts: { ...counts },
+      clean: found === 0,
+    };
+  }
+
+  add(finding: FsckFinding): void {
+    this.#byCode.set(finding.code, (this.#byCode.get(finding.code) ?? 0) + 1);
+    if (finding.repaired !== undefined) this.#repaired += 1;
+    if (this.#all.length >= FINDINGS_KEPT_MAX) return;
+    const { message } = finding;
+    const isLong = message.length > FINDING_CHARACTERS_MAX;
+    this.#all.push(
+      isLong ? { ...finding, message: `${message.slice(0, FINDING_CHARACTERS_MAX)}…` } : finding,
+    );
   }
 }

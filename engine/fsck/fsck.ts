@@ -1,6 +1,5 @@
 /**
- * Checks a cache that nobody owns: walks two truths, the entries of the index and the slot files, and wants each slot in
- * exactly one state. Reports only, changes nothing. An index that was not left clean is not mapped: it may be broken,
+ * Checks a cache that nobody owns, and changes nothing. An index that was not left clean is not mapped: it may be broken,
  * and the next start wipes it anyway.
  */
 import fs from "node:fs";
@@ -12,53 +11,47 @@ import { cachePaths, checkSignature, stateLockIn } from "../coherency/directory.
 import { INDEX_MAP_BYTES, indexDirectory } from "../coherency/open-state.js";
 import { probeIndex } from "../coherency/index-probe.js";
 import { OwnerLock } from "../coherency/owner-lock.js";
+import type { FindingCode, FsckOptions, FsckProgress, FsckReport } from "../fsck-api.js";
 import { Checksummer } from "../slots/checksums.js";
-import { STATE } from "../slots/slot-table.js";
-import { type EntryCounts, checkEntries } from "./entries.js";
-import { checkFiles } from "./files.js";
-import { type Findings, FindingList } from "./findings.js";
-import { checkMetadata } from "./metadata.js";
+import { firstBadGroup } from "../slots/intact.js";
+import { SlotFiles } from "../slots/slot-files.js";
+import { SlotTable } from "../slots/slot-table.js";
+import { Course, checkRate } from "./course.js";
+import { FindingList } from "./findings.js";
+import { type Counted, type Ground, noCounts } from "./ground.js";
+import { walk } from "./walk.js";
 
-export type { FsckFinding } from "./findings.js";
+export type { FsckFinding, FsckReport } from "../fsck-api.js";
 
-export interface FsckOptions {
+export interface FsckDirectoryOptions extends FsckOptions {
   readonly directory: string;
   readonly stateDirectory?: string;
-  /** Reads every byte and checks it against its checksum. */
-  readonly deep: boolean;
   /** Has a child read the index first: a damaged one may end whoever maps it. */
   readonly probe?: boolean;
-  /** Called now and then with entries done and their total. */
-  readonly onProgress?: (done: number, total: number) => void;
+  /** Called now and then. */
+  readonly onProgress?: (progress: FsckProgress) => void;
+  /** Ends the check. */
+  readonly signal?: AbortSignal;
 }
 
 /** A child may read so long before it counts as caught. */
 const PROBE_MS_MAX = 10 * 60_000;
-const NOTHING_CHECKED: EntryCounts = {
-  entries: 0,
-  zeroBlocks: 0,
-  unclaimed: 0,
-  blocksChecked: 0,
-  bytesChecked: 0,
-};
 
-export interface FsckReport {
-  readonly findings: Findings;
-  readonly counts: EntryCounts & {
-    /** Slots whose file should exist: used + free + quarantined. */
-    readonly slots: number;
-    readonly used: number;
-    readonly free: number;
-    readonly quarantined: number;
-  };
-  readonly clean: boolean;
+/** One check under way. */
+interface Run {
+  readonly options: FsckDirectoryOptions;
+  readonly paths: ReturnType<typeof cachePaths>;
+  readonly ledger: Ledger;
+  readonly findings: FindingList;
+  readonly counts: Counted;
 }
 
 /**
  * @throws {CacheError} what keeps the check from being made: E_BUSY, E_NOT_OURS, E_DIRECTORY, E_FORMAT_VERSION,
- * E_LEDGER_CORRUPT, E_IO; E_NOT_FOUND where the ledger was lost.
+ * E_LEDGER_CORRUPT, E_IO; E_NOT_FOUND where the ledger was lost. {CheckEnded} when it was told to end.
  */
-export async function fsckDirectory(options: FsckOptions): Promise<FsckReport> {
+export async function fsckDirectory(options: FsckDirectoryOptions): Promise<FsckReport> {
+  checkRate(options.bytesPerSecond);
   const paths = cachePaths(options.directory, options.stateDirectory);
   const signature = fs.existsSync(paths.directory) ? checkSignature(paths.directory) : undefined;
   if (signature === undefined) {
@@ -72,7 +65,9 @@ export async function fsckDirectory(options: FsckOptions): Promise<FsckReport> {
     try {
       const ledger = await Ledger.open({ directory: paths.state });
       try {
-        return await check(options, paths, ledger, signature.cacheId);
+        const run = { options, paths, ledger, findings: new FindingList(), counts: noCounts() };
+        await check(run, signature.cacheId);
+        return run.findings.report(run.counts);
       } finally {
         await ledger.close();
       }
@@ -84,98 +79,111 @@ export async function fsckDirectory(options: FsckOptions): Promise<FsckReport> {
   }
 }
 
-async function check(
-  options: FsckOptions,
-  paths: ReturnType<typeof cachePaths>,
-  ledger: Ledger,
-  cacheId: Buffer,
-): Promise<FsckReport> {
-  const findings = new FindingList();
-  if (!ledger.cacheId.equals(cacheId)) findings.add("ledger-foreign", "the ledger belongs to another cache");
+async function check(run: Run, cacheId: Buffer): Promise<void> {
+  const { paths, ledger } = run;
+  const add = (code: FindingCode, message: string): void => run.findings.add({ code, message });
+  if (!ledger.cacheId.equals(cacheId)) add("ledger-foreign", "the ledger belongs to another cache");
   const { mark, epoch } = ledger;
   if (mark.state !== "clean") {
     const mayVerify = mark.state === "unclean" && mark.regime === "recoverable";
     const after = mayVerify ? "wipes, or verifies if it is told to" : "wipes";
-    findings.add("unclean", `the last owner left the mark at "${mark.state}": the next start ${after}`);
-    return reportOf(findings, undefined, NOTHING_CHECKED);
+    add("unclean", `the last owner left the mark at "${mark.state}": the next start ${after}`);
+    return;
   }
   const checkpoint = readCheckpoint(paths.checkpoint);
   if (typeof checkpoint === "string") {
-    findings.add("checkpoint-damaged", `${checkpoint}: the next start wipes`);
-    return reportOf(findings, undefined, NOTHING_CHECKED);
+    add("checkpoint-damaged", `${checkpoint}: the next start wipes`);
+    return;
   }
   if (
     checkpoint.checkpointId !== mark.checkpointId ||
     checkpoint.epoch !== epoch ||
     !checkpoint.cacheId.equals(cacheId)
   ) {
-    findings.add(
-      "checkpoint-foreign",
-      "the checkpoint is not the one of the last stop: the next start wipes",
-    );
+    add("checkpoint-foreign", "the checkpoint is not the one of the last stop: the next start wipes");
   }
-  checkFiles(paths.slots, checkpoint.slots, findings);
-  const place = { directory: indexDirectory(paths, epoch), mapBytes: INDEX_MAP_BYTES, epoch };
-  const wrong =
-    options.probe === true
-      ? await probeIndex({ ...place, cacheId: cacheId.toString("hex"), msMax: PROBE_MS_MAX, readOnly: true })
-      : undefined;
-  if (wrong !== undefined) {
-    findings.add("index-corrupt", wrong);
-    return reportOf(findings, checkpoint, NOTHING_CHECKED);
-  }
-  const entries = await withIndex(place.directory, ledger, findings, async (index) => {
+  await withIndex(run, cacheId, async (index) => {
     const { transactionId } = index.stats();
     if (transactionId !== mark.transactionId) {
-      findings.add(
+      add(
         "index-other-commit",
         `the index is at commit ${transactionId}, the last stop was at ${mark.transactionId}`,
       );
     }
-    await checkMetadata(index, checkpoint.nextSequence, findings);
-    return checkEntries({
-      index,
-      checkpoint,
-      surveying: mark.surveying === true,
-      slotsRoot: paths.slots,
-      checksummer: options.deep ? new Checksummer(cacheId) : undefined,
-      findings,
-      onProgress: options.onProgress,
-    });
+    await walkClosed(run, cacheId, { index, checkpoint });
   });
-  return reportOf(findings, checkpoint, entries ?? NOTHING_CHECKED);
 }
 
 /** Opens the index as its owner would, for reading; what does not open is a finding. */
-async function withIndex<T>(
-  directory: string,
-  ledger: Ledger,
-  findings: FindingList,
-  body: (index: BlockIndex) => Promise<T>,
-): Promise<T | undefined> {
-  const { cacheId, epoch } = ledger;
+async function withIndex(
+  { options, paths, ledger, findings }: Run,
+  cacheId: Buffer,
+  body: (index: BlockIndex) => Promise<void>,
+): Promise<void> {
+  const { epoch } = ledger;
+  const place = { directory: indexDirectory(paths, epoch), mapBytes: INDEX_MAP_BYTES, epoch };
+  const damaged = (message: string): void => findings.add({ code: "index-corrupt", message });
+  if (options.probe === true) {
+    const id = cacheId.toString("hex");
+    const wrong = await probeIndex({ ...place, cacheId: id, msMax: PROBE_MS_MAX, readOnly: true });
+    if (wrong !== undefined) return damaged(wrong);
+  }
   try {
-    const index = BlockIndex.open({ directory, mapBytes: INDEX_MAP_BYTES, cacheId, epoch, create: false });
+    const index = BlockIndex.open({ ...place, cacheId: ledger.cacheId, create: false });
     try {
-      return await body(index);
+      await body(index);
     } finally {
       await index.close();
     }
   } catch (error) {
     if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
-    findings.add("index-corrupt", error.message);
-    return undefined;
+    damaged(error.message);
   }
 }
 
-function reportOf(
-  findings: FindingList,
-  checkpoint: Checkpoint | undefined,
-  entries: EntryCounts,
-): FsckReport {
-  const count = (state: number) =>
-    checkpoint?.slots.states.reduce((sum, one) => sum + (one === state ? 1 : 0), 0) ?? 0;
-  const [used, free, quarantined] = [count(STATE.used), count(STATE.free), count(STATE.quarantined)];
-  const counts = { slots: used + free + quarantined, used, free, quarantined, ...entries };
-  return { findings: findings.all, counts, clean: findings.all.length === 0 };
+async function walkClosed(
+  run: Run,
+  cacheId: Buffer,
+  { index, checkpoint }: { index: BlockIndex; checkpoint: Checkpoint },
+): Promise<void> {
+  const { options, paths, ledger, findings, counts } = run;
+  const table = SlotTable.from(checkpoint.slots);
+  table.surveying = ledger.mark.surveying === true;
+  const files = new SlotFiles({ root: paths.slots, descriptorsMax: 1, readOnly: true });
+  const checksummer = new Checksummer(cacheId);
+  const { nextSequence: sequence, nextObjectId: objectId, nextVolumeId: volumeId } = checkpoint;
+  const ground: Ground = {
+    index,
+    table,
+    files,
+    ledger,
+    epoch: ledger.epoch,
+    slotsRoot: paths.slots,
+    next: () => ({ sequence, objectId, volumeId }),
+    objectsCounted: () => checkpoint.objects,
+    entryOf: (object, block) => entryIn(index, object, block),
+    badGroup: (named) => firstBadGroup(files, checksummer, named),
+    orders: undefined,
+    marked: "clean",
+  };
+  const course = new Course({
+    bytesPerSecond: options.bytesPerSecond ?? Number.POSITIVE_INFINITY,
+    over: () => (options.signal?.aborted === true ? "it was told to end" : undefined),
+    onProgress: options.onProgress,
+  });
+  try {
+    await walk({ ground, deep: options.deep === true, course, findings, counts });
+  } finally {
+    files.close();
+  }
+}
+
+/** What does not read back was found by the walk. */
+function entryIn(index: BlockIndex, objectId: number, block: number): ReturnType<BlockIndex["getEntry"]> {
+  try {
+    return index.getEntry(objectId, block);
+  } catch (error) {
+    if (isCacheError(error, "E_INDEX_CORRUPT")) return undefined;
+    throw error;
+  }
 }

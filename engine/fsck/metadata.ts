@@ -1,52 +1,57 @@
 /** The metadata records of the index: each reads back and belongs to a file that there is, or is noted to go. */
-import type { BlockIndex } from "../../index/block-index.js";
-import { isCacheError } from "../../index/core/errors.js";
 import { notedReclaims } from "../metadata-reclaim.js";
-import type { FindingList } from "./findings.js";
+import { type Check, found } from "./ground.js";
+import { IdSet } from "./id-set.js";
+import type { Names } from "./names.js";
 
-const SLICE_RECORDS = 512;
+const SLICE_RECORDS = 256;
+/** Files that are looked at again; more of them wait for the next check. */
+const SUSPECTS_MAX = 10_000;
 
-/** @param nextSequence no record has this number or a higher one, but those of notes. */
-export async function checkMetadata(
-  index: BlockIndex,
-  nextSequence: number,
-  findings: FindingList,
-): Promise<void> {
-  try {
-    const known = knownObjects(index);
-    let orphan: number | undefined;
-    let after: Buffer | undefined;
-    do {
-      const slice = index.metadata.slice({ recordsMax: SLICE_RECORDS, after });
-      for (const key of slice.damaged) {
-        findings.add(
-          "metadata-corrupt",
-          `the metadata record under ${key.toString("hex")} does not read back`,
-        );
-      }
-      for (const { kind, objectId, sequence } of slice.records) {
-        if (kind === "reclaim") continue;
-        if (sequence >= nextSequence)
-          findings.add("metadata-corrupt", `metadata (${kind}) of object ${objectId} has number ${sequence}`);
-        if (known.has(objectId) || objectId === orphan) continue;
-        orphan = objectId;
-        findings.add("metadata-orphan", `there is metadata of object ${objectId}, which no record names`);
-      }
-      after = slice.next;
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    } while (after !== undefined);
-  } catch (error) {
-    if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
-    findings.add("metadata-corrupt", error.message);
+export async function checkMetadata(check: Check, { objects, nextObjectId }: Names): Promise<void> {
+  const { course, counts, ground } = check;
+  const { index, next } = ground;
+  course.begin("metadata");
+  const noted = notedObjects(check);
+  const suspects = new Set<number>();
+  let after: Buffer | undefined;
+  do {
+    const slice = index.metadata.slice({ recordsMax: SLICE_RECORDS, after });
+    for (const key of slice.damaged)
+      found(check, "metadata-corrupt", `the metadata record under ${key.toString("hex")} does not read back`);
+    for (const { kind, objectId, sequence } of slice.records) {
+      counts.metadata += 1;
+      if (kind === "reclaim") continue;
+      if (sequence >= next().sequence)
+        found(check, "metadata-corrupt", `metadata (${kind}) of object ${objectId} has number ${sequence}`);
+      const isKnown = objects.has(objectId) || noted.has(objectId) || objectId >= nextObjectId;
+      if (!isKnown && suspects.size < SUSPECTS_MAX) suspects.add(objectId);
+    }
+    after = slice.next;
+    await course.step();
+  } while (after !== undefined);
+  await checkSuspects(check, suspects);
+}
+
+/** A file may have got its name, or its note to go, after the walks had passed it. */
+async function checkSuspects(check: Check, suspects: ReadonlySet<number>): Promise<void> {
+  if (suspects.size === 0) return;
+  const { index } = check.ground;
+  const objects = new IdSet();
+  for (const { id } of index.walks.objects()) {
+    objects.add(id);
+    await check.course.step();
+  }
+  const noted = notedObjects(check);
+  for (const objectId of suspects) {
+    if (objects.has(objectId) || noted.has(objectId) || !index.metadata.has(objectId)) continue;
+    found(check, "metadata-orphan", `there is metadata of object ${objectId}, which no record names`);
   }
 }
 
-/** Files with a record, and those that are noted to go. */
-function knownObjects(index: BlockIndex): Set<number> {
-  const known = new Set<number>();
-  for (const { objectId } of notedReclaims(index)) known.add(objectId);
-  for (const volume of index.volumes()) {
-    for (const { id } of index.objectsOf(volume.id)) known.add(id);
-  }
-  return known;
+/** Files whose metadata is noted to go. */
+function notedObjects({ ground }: Check): IdSet {
+  const noted = new IdSet();
+  for (const { objectId } of notedReclaims(ground.index)) noted.add(objectId);
+  return noted;
 }

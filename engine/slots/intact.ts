@@ -29,6 +29,30 @@ export async function firstBadGroup(
   return firstBadGroupIn(checksummer, { objectId, block, entry }, bytes);
 }
 
+/** What is needed to keep a slot from other tenants while it is read. */
+export interface Reading {
+  readonly files: SlotFiles;
+  readonly checksummer: Checksummer;
+  /** Told of what a stop has to wait for. */
+  readonly blocks: { began(): void; ended(): void };
+  readonly room: { startReading(slot: number): void; endReading(slot: number): void };
+}
+
+/** The same beside those who use the slots. @throws {CacheError} E_IO. */
+export async function heldBadGroup(
+  { files, checksummer, blocks, room }: Reading,
+  named: NamedEntry,
+): Promise<number | undefined> {
+  room.startReading(named.entry.slot);
+  blocks.began();
+  try {
+    return await firstBadGroup(files, checksummer, named);
+  } finally {
+    room.endReading(named.entry.slot);
+    blocks.ended();
+  }
+}
+
 /** The same of bytes that are read already, from the start of the slot. */
 export function firstBadGroupIn(
   checksummer: Checksummer,

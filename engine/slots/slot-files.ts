@@ -136,11 +136,24 @@ export class SlotFiles {
     await this.#use(slot, "truncate", 0, (fd) => this.#io.ftruncate(fd, sizeBytes));
   }
 
+  /** What lies under the name of a slot's file; undefined where there is nothing. @throws {CacheError} E_IO. */
+  factsOf(slot: number): SlotFileFacts | undefined {
+    try {
+      return this.#directories.once(slot, (path) => this.#io.lstatSync(path));
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return undefined; // its directory is not there
+      throw asIoError(slot, "stat", error);
+    }
+  }
+
+  /** Whether that is a plain file of ours with one name and at most 256 KiB: a second name may be that of somebody else's file, and what somebody else owns can change at any time. */
+  isUsable(slot: number, facts: SlotFileFacts): boolean {
+    return isPlain(facts) && isTrustedOwner(facts.owner, this.#directories.ownerOf(slot));
+  }
+
   /** What the file occupies now, or undefined where there is no usable file. @throws {CacheError} E_IO. */
   allocatedBytes(slot: number): number | undefined {
-    const facts = this.#call(slot, "stat", () =>
-      this.#directories.once(slot, (path) => this.#io.lstatSync(path)),
-    );
+    const facts = this.factsOf(slot);
     if (facts === undefined) return undefined;
     this.#check(slot, facts);
     return Math.max(facts.allocatedBytes, facts.sizeBytes);
@@ -305,24 +318,18 @@ export class SlotFiles {
     }
   }
 
-  /** A second name may be that of somebody else's file, and what somebody else owns can change at any time. */
   #check(slot: number, facts: SlotFileFacts): void {
-    const plain = facts.isFile && facts.links === 1 && facts.sizeBytes <= SLOT_BYTES;
-    if (plain && isTrustedOwner(facts.owner, this.#directories.ownerOf(slot))) return;
-    const found = plain ? `user ${facts.owner} owns its file, ` : "";
+    if (this.isUsable(slot, facts)) return;
+    const found = isPlain(facts) ? `user ${facts.owner} owns its file, ` : "";
     throw new CacheError(
       "E_IO",
       `Cannot use slot ${slot}: ${found}want a plain file of ours with one name and at most ${SLOT_BYTES} bytes`,
     );
   }
+}
 
-  #call<T>(slot: number, action: string, body: () => T): T {
-    try {
-      return body();
-    } catch (error) {
-      throw asIoError(slot, action, error);
-    }
-  }
+function isPlain({ isFile, links, sizeBytes }: SlotFileFacts): boolean {
+  return isFile && links === 1 && sizeBytes <= SLOT_BYTES;
 }
 
 function shortFile(slot: number, atBytes: number): CacheError {

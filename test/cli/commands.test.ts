@@ -149,25 +149,6 @@ test("cull gives back what is asked for, and everything when that is more", asyn
   });
 });
 
-test("fsck reports a clean cache, and is kept out while the daemon runs", async () => {
-  await withDirectory(async (directory) => {
-    const daemon = await startDaemon(directory);
-    await daemon.run(["put", ...TAG], { input: "content" });
-    const busy = await daemon.run(["fsck"]);
-    assert.equal(busy.status, 8);
-    assert.match(onlyLine(busy), new RegExp(`\\b${daemon.child.pid}\\b`));
-    await daemon.run(["stop"]);
-    const clean = await run(["fsck", "--deep", "--json", "--dir", directory]);
-    assert.equal(clean.status, 0, clean.stderr);
-    const report = JSON.parse(clean.stdout);
-    assert.deepEqual(report.findings, []);
-    assert.equal(report.clean, true);
-    assert.equal(report.counts.used, 1);
-    assert.equal(report.counts.bytesChecked, 7);
-    assert.match((await run(["fsck", "--dir", directory])).stdout, /^Clean: 1 entries in \d+ slots/);
-  });
-});
-
 test("what the daemon makes is its owner's alone", async () => {
   await withDaemon(async (daemon) => {
     await daemon.run(["put", ...TAG], { input: "x" });
