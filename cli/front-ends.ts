@@ -4,7 +4,13 @@ import type { CvmfsAddress } from "../engine/daemon/cvmfs/address.js";
 import type { CvmfsServer, CvmfsServerOptions } from "../engine/daemon/cvmfs/server.js";
 import type { MetricsAddress } from "../engine/daemon/metrics-address.js";
 import type { Metrics, MetricsOptions } from "../engine/daemon/metrics.js";
-import { type ConfigService, type Server, type ServerFigures, startServer } from "../engine/daemon/server.js";
+import {
+  type ConfigService,
+  type Server,
+  type ServerFigures,
+  type ServerLimits,
+  startServer,
+} from "../engine/daemon/server.js";
 import type { CliLogger } from "./log.js";
 import type { StopRequests } from "./signals.js";
 import { version } from "./version.js";
@@ -23,6 +29,8 @@ export interface FrontEndOptions {
   readonly groupId: number | undefined;
   /** Absent for a daemon without a socket of its own. */
   readonly socketPath: string | undefined;
+  /** Of that socket. */
+  readonly limits: ServerLimits;
   readonly cvmfs: CvmfsAddress | undefined;
   readonly metrics: MetricsAddress | undefined;
   /** A CVMFS client started this daemon: it ends with the last of them. */
@@ -70,11 +78,12 @@ export async function startFrontEnds(options: FrontEndOptions): Promise<FrontEnd
 }
 
 async function nativeServer(options: FrontEndOptions): Promise<Server | undefined> {
-  const { cache, socketPath, groupId, log, stop, config } = options;
+  const { cache, socketPath, groupId, log, stop, config, limits } = options;
   if (socketPath === undefined) return undefined;
   return startServer({
     cache,
     socketPath,
+    limits,
     log,
     onStopRequest: () => stop.request("a client"),
     version: version(),

@@ -5,11 +5,12 @@ import { openCache } from "../../engine/cache.js";
 import type { PolicyName } from "../../engine/policy-names.js";
 import { type CvmfsAddress, parseCvmfsAddress } from "../../engine/daemon/cvmfs/address.js";
 import { type MetricsAddress, parseMetricsAddress } from "../../engine/daemon/metrics-address.js";
+import type { ServerLimits } from "../../engine/daemon/server.js";
 import { isCacheError, messageOf } from "../../index/core/errors.js";
 import { formatBytes, formatCount } from "../../index/core/units.js";
 import { NO_SOCKET } from "../config/grammar.js";
 import type { KeyName } from "../config/keys.js";
-import { type Layer, limitOptionsFrom, overlay, settingsFrom } from "../config/layers.js";
+import { type Layer, limitOptionsFrom, overlay, serverLimitsFrom, settingsFrom } from "../config/layers.js";
 import { LiveConfig } from "../config/live.js";
 import { checkSocket } from "../config/offline.js";
 import { type Given, loadFile } from "../config/sources.js";
@@ -35,6 +36,7 @@ interface Start {
   readonly file: Layer | undefined;
   /** Absent for a daemon without a socket of its own. */
   readonly socketPath: string | undefined;
+  readonly limits: ServerLimits;
   readonly groupId: number | undefined;
   readonly cvmfs: CvmfsAddress | undefined;
   /** The CVMFS client that started this daemon. */
@@ -90,6 +92,7 @@ async function serve(command: Command): Promise<number> {
     stop,
     reloads,
     cvmfs,
+    limits: serverLimitsFrom(layer),
     socketPath: socketPath === NO_SOCKET ? undefined : socketPath,
     metrics: text("metrics") === "" ? undefined : parseMetricsAddress(text("metrics")),
     supervisor: cvmfs && supervisorOf(process.env, (message) => log.warn(message)),

@@ -4,7 +4,7 @@ import { CVMFS_ADDRESS_WANTED, parseCvmfsAddress } from "../../engine/daemon/cvm
 import { parseMetricsAddress } from "../../engine/daemon/metrics-address.js";
 import { checkSocketPath } from "../../engine/daemon/socket-path.js";
 import { isCacheError } from "../../index/core/errors.js";
-import { parseSize } from "../../index/core/units.js";
+import { formatBytes, parseSize } from "../../index/core/units.js";
 import { readRule, readRules } from "./shares.js";
 
 /** A text in the form it is shown in, or in words what is wanted in its place. */
@@ -110,6 +110,32 @@ export const count: Grammar = {
   read: (text) =>
     /^\d{1,15}$/.test(text.trim()) ? value(String(Number(text))) : malformed("a whole number"),
 };
+
+/** A number between two, both included. */
+export function countWithin(least: number, most: number): Grammar {
+  const wanted = `a whole number from ${least} to ${most}`;
+  return {
+    wanted,
+    kinds: ["string", "integer"],
+    read: (text) => {
+      const found = /^\d{1,15}$/.test(text.trim()) ? Number(text) : Number.NaN;
+      return found >= least && found <= most ? value(String(found)) : malformed(wanted);
+    },
+  };
+}
+
+/** A number of bytes, this many at least. */
+export function bytesFrom(least: number): Grammar {
+  const wanted = `bytes or a size (512MiB), at least ${formatBytes(least)}`;
+  return {
+    wanted,
+    kinds: ["string", "integer"],
+    read: (text) => {
+      const reading = wantedOf(() => (parseSize(text), text.trim()));
+      return reading.kind === "value" && parseSize(text) >= least ? reading : malformed(wanted);
+    },
+  };
+}
 
 export const percent: Grammar = {
   wanted: "a percentage (7%)",

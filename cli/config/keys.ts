@@ -1,11 +1,14 @@
 /** Every setting there is, in one table: its flag, its variable and its key in a file are made from its name. */
 import { DEFAULT_POLICY, POLICY_NAMES } from "../../engine/policy-names.js";
+import { CONNECTIONS_MAX, SERVER_LIMITS } from "../../engine/daemon/limits.js";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.js";
 import type { Grammar, Reading } from "./grammar.js";
 import {
   budget,
+  bytesFrom,
   choice,
   count,
+  countWithin,
   cvmfsAddress,
   metricsAddress,
   path,
@@ -110,6 +113,20 @@ const TABLE = {
     placeholder: "<name>",
     description: "a group that may use the socket and read slot files, and so every block in the cache",
     defaultText: "",
+    live: false,
+  },
+  connections: {
+    grammar: countWithin(1, CONNECTIONS_MAX),
+    placeholder: "<number>",
+    description: "clients that may be connected to the socket at once",
+    defaultText: String(SERVER_LIMITS.connections),
+    live: false,
+  },
+  "request-memory": {
+    grammar: bytesFrom(SERVER_LIMITS.bytesPerConnection),
+    placeholder: "<size>",
+    description: "bytes that requests of all clients and their replies may take together",
+    defaultText: "256MiB",
     live: false,
   },
   cvmfs: {

@@ -1,6 +1,7 @@
 /** Values with where they come from, and which of several stands: flag, environment, file, default. */
 import { join, resolve } from "node:path";
 import type { LimitOptions, Limits } from "../../engine/cache.js";
+import { type ServerLimits, serverLimits } from "../../engine/daemon/limits.js";
 import type { ConfigEntry } from "../../engine/daemon/config-service.js";
 import { parseSize } from "../../index/core/units.js";
 import { defaultDirectory, parseCapacity } from "../directories.js";
@@ -87,6 +88,12 @@ export function limitOptionsFrom(layer: Layer, directory: string): LimitOptions 
     writeBytesPerDay: budgetOf(layer, "write-daily"),
     shares: rulesOf(layer.get("shares")?.text ?? ""),
   };
+}
+
+/** What the socket grants. */
+export function serverLimitsFrom(layer: Layer): ServerLimits {
+  const text = (key: KeyName): string => layer.get(key)?.text ?? "";
+  return serverLimits({ connections: Number(text("connections")), bytes: parseSize(text("request-memory")) });
 }
 
 function budgetOf(layer: Layer, key: KeyName): number {

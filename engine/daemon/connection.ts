@@ -9,15 +9,16 @@ import { HandleTable } from "./handles.js";
 import type { HandleCount } from "./handles.js";
 import { decodeHeader } from "./header-decoder.js";
 import { encodeHeader } from "./headers.js";
-import type { Header } from "./headers.js";
 import { checkHello, helloReply } from "./hello.js";
 import { LeaseTable } from "./lease-table.js";
 import type { WaitCount } from "./lease-table.js";
-import { LINGER_MS, REQUEST_BYTES } from "./limits.js";
+import { LINGER_MS, REQUEST_BYTES, SMALL_REQUEST_BYTES } from "./limits.js";
 import type { ServerLimits } from "./limits.js";
 import type { Logger } from "./logger.js";
 import type { Operation, OperationServices, Reply } from "./operation.js";
 import { OPERATIONS, unknownOperation } from "./operations.js";
+import { Patience } from "./patience.js";
+import { errorFields, overload, requestId } from "./request-header.js";
 import type { RequestCounts } from "./request-counts.js";
 import { ReplyWriter } from "./reply-writer.js";
 
@@ -45,7 +46,7 @@ interface Job {
   readonly name: string;
   readonly fields: Fields;
   readonly operation: Operation | CacheError;
-  readonly costBytes: number;
+  costBytes: number;
   readonly replyBytes: number;
   readonly buffer: Buffer | undefined;
   readonly payloadBytes: number;
@@ -76,14 +77,18 @@ export class Connection {
   #bytes = 0;
   /** Pieces of input taken. */
   #chunks = 0;
-  #progressSeen = 0;
-  #stalledTicks = 0;
+  #chunksSeen = 0;
+  #frames = 0;
+  readonly #patience: Patience;
   #ticks = 0;
+  /** Since which tick nothing has come, and nothing is under way. */
+  #idleFrom = 0;
 
   constructor(context: ConnectionContext, accepted: Socket) {
     this.#context = context;
     this.#handles = new HandleTable(context.limits.handlesPerConnection, context.handles);
     this.#leases = new LeaseTable(context.limits, context.waits, context.log);
+    this.#patience = new Patience({ ...context.limits, tickMs: context.tickMs });
     this.#parser = new FrameParser({
       onHeader: (header, payloadBytes) => this.#onHeader(header, payloadBytes),
       onFrame: () => this.#onFrame(),
@@ -129,10 +134,7 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  /**
-   * Looks for a client that stands still. Counts calls and not time, so that a daemon that was itself stopped for a
-   * while blames nobody.
-   */
+  /** Looks for a client that stands still, as Patience does. */
   tick(): void {
     const { limits, tickMs } = this.#context;
     this.#ticks += 1;
@@ -141,20 +143,22 @@ export class Connection {
       this.refuse(new CacheError("E_TIMEOUT", `Cannot wait longer: no hello within ${limits.helloMs} ms`));
       return;
     }
+    if (this.#requests > 0 || this.#chunks !== this.#chunksSeen) this.#idleFrom = this.#ticks;
+    this.#chunksSeen = this.#chunks;
     const { unsent, sent } = this.#replies;
-    const owing = unsent > 0 || !(this.#parser.idle || this.#parser.stopped);
-    const progress = this.#chunks + sent;
-    this.#stalledTicks = owing && progress === this.#progressSeen ? this.#stalledTicks + 1 : 0;
-    this.#progressSeen = progress;
-    if (this.#stalledTicks * tickMs < limits.stallMs) return;
-    if (unsent === 0) {
-      this.refuse(
-        new CacheError("E_TIMEOUT", `Cannot wait longer: a frame stopped for ${limits.stallMs} ms`),
-      );
-      return;
-    }
-    this.#context.log.info("connection closed: the client takes no replies", { stallMs: limits.stallMs });
-    this.destroy();
+    const insideFrame = !(this.#parser.idle || this.#parser.stopped);
+    const progress = { pieces: this.#chunks, frames: this.#frames, insideFrame, sent, unsent };
+    const fault = this.#patience.look(progress);
+    if (fault === "untaken") {
+      this.#context.log.info("connection closed: the client takes no replies", { stallMs: limits.stallMs });
+      this.destroy();
+    } else if (fault !== undefined) this.refuse(fault);
+  }
+
+  /** For how long the client has asked nothing, and whether others would lose nothing of it by its end. */
+  get idle(): { readonly ms: number; readonly holding: boolean } {
+    const ticks = this.#requests > 0 ? 0 : this.#ticks - this.#idleFrom;
+    return { ms: ticks * this.#context.tickMs, holding: this.#handles.held + this.#leases.held > 0 };
   }
 
   /** Payloads are read straight to the memory that they are to lie in, which is ours until the connection has ended. */
@@ -212,14 +216,17 @@ export class Connection {
     const name = header["op"];
     if (typeof name !== "string")
       throw new CacheError("E_FRAME", 'Cannot serve a request: it has no text "op"');
-    const operation = this.#operation(name, fields);
-    const takes = !(operation instanceof CacheError) && operation.payload;
-    const buffer = takes && payloadBytes > 0 ? this.#context.pool.take(payloadBytes) : undefined;
-    const replyBytes = operation instanceof CacheError ? 0 : (operation.replyBytes?.(fields) ?? 0);
-    const costBytes = REQUEST_BYTES + (buffer?.length ?? 0) + replyBytes;
+    const asked = this.#operation(name, fields);
+    const takenBytes = asked instanceof CacheError || !asked.payload ? 0 : payloadBytes;
+    const wantedBytes = asked instanceof CacheError ? 0 : (asked.replyBytes?.(fields) ?? 0);
+    const operation = this.#granted(bytes.length + takenBytes + wantedBytes) ? asked : overload();
+    const refused = operation instanceof CacheError;
+    const buffer = !refused && takenBytes > 0 ? this.#context.pool.take(takenBytes) : undefined;
+    const replyBytes = refused ? 0 : wantedBytes;
+    const costBytes = REQUEST_BYTES + bytes.length + (buffer?.length ?? 0) + replyBytes;
     this.#receiving = {
       id,
-      name: operation instanceof CacheError ? "unknown" : name,
+      name: asked instanceof CacheError ? "unknown" : name,
       fields,
       operation,
       costBytes,
@@ -229,6 +236,12 @@ export class Connection {
     };
     this.#account(1, costBytes);
     return buffer;
+  }
+
+  /** Whether there is room for a request: a small one of every connection finds some, whatever others do. */
+  #granted(bytes: number): boolean {
+    const { inFlight, limits } = this.#context;
+    return bytes <= SMALL_REQUEST_BYTES || inFlight.bytes + bytes <= limits.bytes;
   }
 
   /** Hello is first and is answered here, since it is about the connection. */
@@ -249,6 +262,7 @@ export class Connection {
   #onFrame(): boolean {
     const job = this.#receiving;
     this.#receiving = undefined;
+    this.#frames += 1;
     // #serve settles every failure itself; it is owned by the count of requests, which the drain waits for.
     if (job !== undefined) {
       void this.#serve(job);
@@ -303,7 +317,11 @@ export class Connection {
       this.#done(job);
       return;
     }
-    this.#replies.send(job.id, reply, () => this.#done(job));
+    const sentBytes = this.#replies.send(job.id, reply, () => this.#done(job));
+    // Of a reply that is a large header nothing was known before.
+    const unforeseen = Math.max(0, sentBytes - job.replyBytes - REQUEST_BYTES);
+    job.costBytes += unforeseen;
+    this.#account(0, unforeseen);
   }
 
   #done(job: Job): void {
@@ -367,16 +385,4 @@ export class Connection {
       cause,
     });
   }
-}
-
-function errorFields(error: CacheError): Header {
-  return { code: error.code, message: error.message };
-}
-
-/** Any unsigned integer; it is sent back as it came. */
-function requestId(header: Header): number | bigint {
-  const id = header["id"];
-  if (typeof id === "bigint" && id >= 0n) return id;
-  if (typeof id === "number" && Number.isSafeInteger(id) && id >= 0) return id;
-  throw new CacheError("E_FRAME", 'Cannot serve a request: it has no unsigned integer "id"');
 }

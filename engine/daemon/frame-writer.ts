@@ -34,13 +34,20 @@ export class FrameWriter {
     this.#socket = socket;
   }
 
-  /** Sends a frame; its payload, in parts, must not change before `onSent`. */
-  send(id: number | bigint, header: Header, payload: readonly Uint8Array[] = NOTHING, onSent?: OnSent): void {
+  /** Sends a frame; its payload, in parts, must not change before `onSent`. @returns the bytes of header and payload. */
+  send(
+    id: number | bigint,
+    header: Header,
+    payload: readonly Uint8Array[] = NOTHING,
+    onSent?: OnSent,
+  ): number {
     const payloadBytes = sumOf(payload);
     const joined = payloadBytes <= JOINED_PAYLOAD_BYTES_MAX;
-    if (!this.#append(id, header, payloadBytes, joined ? payload : NOTHING)) {
+    let headerBytes = this.#append(id, header, payloadBytes, joined ? payload : NOTHING);
+    if (headerBytes === 0) {
       this.flush();
       const packed = encodeHeader({ id, ...header });
+      headerBytes = packed.length;
       const parts = joined ? payload : NOTHING;
       this.#write([encodeFrame(packed, payloadBytes), ...parts], joined ? onSent : undefined);
     } else if (joined && onSent !== undefined) this.#waiting.push(onSent);
@@ -49,12 +56,13 @@ export class FrameWriter {
         this.#flushes = true;
         process.nextTick(() => this.flush());
       }
-      return;
+      return headerBytes + payloadBytes;
     }
     this.#socket.cork();
     this.flush();
     this.#write(payload, onSent);
     this.#socket.uncork();
+    return headerBytes + payloadBytes;
   }
 
   /** Hands to the kernel what was gathered. */
@@ -72,8 +80,8 @@ export class FrameWriter {
     });
   }
 
-  /** @returns false if the frame finds no room in a batch, or has no usual header; then nothing of it is in one. */
-  #append(id: number | bigint, header: Header, payloadBytes: number, joined: readonly Uint8Array[]): boolean {
+  /** @returns the header's bytes; 0 if the frame finds no room in a batch, or has no usual header: nothing of it is in one then. */
+  #append(id: number | bigint, header: Header, payloadBytes: number, joined: readonly Uint8Array[]): number {
     if (this.#batch !== undefined && BATCH_BYTES - this.#filled < FRAME_ROOM_BYTES) this.flush();
     if (this.#batch === undefined) {
       this.#batch = free.pop() ?? Buffer.allocUnsafeSlow(BATCH_BYTES);
@@ -82,14 +90,15 @@ export class FrameWriter {
     const batch = this.#batch;
     const start = this.#filled + PREFIX_BYTES;
     let end = writeHeader(batch, start, id, header);
-    if (end === undefined || end + sumOf(joined) > BATCH_BYTES) return false;
-    writePrefix(batch, this.#filled, end - start, payloadBytes);
+    if (end === undefined || end + sumOf(joined) > BATCH_BYTES) return 0;
+    const headerBytes = end - start;
+    writePrefix(batch, this.#filled, headerBytes, payloadBytes);
     for (const part of joined) {
       batch.set(part, end);
       end += part.length;
     }
     this.#filled = end;
-    return true;
+    return headerBytes;
   }
 
   #write(parts: readonly Uint8Array[], onSent: OnSent | undefined): void {

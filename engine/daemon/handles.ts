@@ -7,6 +7,8 @@ import type { Logger } from "./logger.js";
 export interface HandleCount {
   value: number;
   readonly max: number;
+  /** To each connection, whatever others hold. */
+  readonly granted: number;
 }
 
 interface Volume {
@@ -78,6 +80,10 @@ export class HandleTable {
     return cookie.handle;
   }
 
+  get held(): number {
+    return this.#held;
+  }
+
   /** Forgets a volume and its cookies, after they were given up. */
   removeVolume(id: number): void {
     const volume = this.#volumes.get(id);
@@ -119,7 +125,8 @@ export class HandleTable {
   async #reserved<Handle extends VolumeHandle | CookieHandle>(
     acquire: () => Promise<Handle>,
   ): Promise<Handle> {
-    if (this.#held >= this.#handlesMax || this.#total.value >= this.#total.max) {
+    const allHold = this.#total.value >= this.#total.max && this.#held >= this.#total.granted;
+    if (this.#held >= this.#handlesMax || allHold) {
       throw new CacheError(
         "E_LIMIT",
         `Cannot acquire: this connection holds ${this.#held} of ${this.#handlesMax} handles, all hold ${this.#total.value} of ${this.#total.max}`,

@@ -72,6 +72,10 @@ export class LeaseTable {
     return { kind: "lease", id: this.#last, lease: answer.lease };
   }
 
+  get held(): number {
+    return this.#leases.size;
+  }
+
   /** Takes a lease out of the table, for its last use. @throws {CacheError} E_NOT_FOUND. */
   take(id: number): Lease {
     const lease = this.#leases.get(id);

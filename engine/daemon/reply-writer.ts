@@ -30,11 +30,11 @@ export class ReplyWriter {
     this.#frames.flush();
   }
 
-  /** Sends a reply; `onDone` is called once it has left or failed. */
-  send(id: number | bigint, reply: Reply, onDone: () => void): void {
+  /** Sends a reply; `onDone` is called, later, once it has left or failed. @returns its bytes. */
+  send(id: number | bigint, reply: Reply, onDone: () => void): number {
     const { pooled } = reply;
     this.#unsent += 1;
-    this.#frames.send(id, reply.header, reply.payload, (error) => {
+    return this.#frames.send(id, reply.header, reply.payload, (error) => {
       this.#unsent -= 1;
       this.#sent += 1;
       // After a failed write the memory is left to the collector: nothing proves that the kernel is done with it.

@@ -103,7 +103,10 @@ class SocketServer implements Server {
 
   constructor(options: ServerOptions) {
     const limits = { ...SERVER_LIMITS, ...options.limits };
-    const tickMs = Math.min(1000, Math.max(10, Math.min(limits.helloMs, limits.stallMs) / 4));
+    const tickMs = Math.min(
+      1000,
+      Math.max(10, Math.min(limits.helloMs, limits.stallMs, limits.frameMs, limits.idleMs) / 4),
+    );
     this.#options = options;
     this.#context = {
       cache: options.cache,
@@ -114,7 +117,7 @@ class SocketServer implements Server {
       log: options.log,
       inFlight: { bytes: 0, requests: 0 },
       requests: new RequestCounts(),
-      handles: { value: 0, max: limits.handles },
+      handles: { value: 0, max: limits.handles, granted: limits.handlesGranted },
       waits: { value: 0, max: limits.waits },
       tickMs,
       onStopRequest: options.onStopRequest,
@@ -207,7 +210,7 @@ class SocketServer implements Server {
     const { connections: connectionsMax } = this.#context.limits;
     if (this.#connections.size <= connectionsMax) return;
     // Whoever holds connections without a word gives way first: a client says hello at once.
-    const guilty = this.#oldestSilent() ?? connection;
+    const guilty = this.#oldestSilent(connection) ?? this.#mostIdle() ?? connection;
     this.#connections.delete(guilty);
     this.#turnedAway += 1;
     guilty.refuse(
@@ -217,9 +220,24 @@ class SocketServer implements Server {
     else this.#refused.add(guilty);
   }
 
-  #oldestSilent(): Connection | undefined {
-    for (const connection of this.#connections) if (!connection.greeted) return connection;
+  #oldestSilent(newcomer: Connection): Connection | undefined {
+    for (const connection of this.#connections) {
+      if (!connection.greeted && connection !== newcomer) return connection;
+    }
     return undefined;
+  }
+
+  /** Of those idle for long enough: first of those that hold nothing, then of all. */
+  #mostIdle(): Connection | undefined {
+    const { idleMs, idleHoldingMs } = this.#context.limits;
+    let found: { connection: Connection; ms: number; holding: boolean } | undefined;
+    for (const connection of this.#connections) {
+      const { ms, holding } = connection.idle;
+      if (ms < (holding ? idleHoldingMs : idleMs)) continue;
+      const better = found === undefined || (holding === found.holding ? ms > found.ms : !holding);
+      if (better) found = { connection, ms, holding };
+    }
+    return found?.connection;
   }
 
   #tick(): void {

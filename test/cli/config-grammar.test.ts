@@ -87,6 +87,28 @@ test("shares have one grammar, and come back as they are shown", () => {
   assert.deepEqual(rulesOf(""), []);
 });
 
+test("limits of the socket have bounds, and a message that says them", () => {
+  const cases: [KeyName, string, string | undefined][] = [
+    ["connections", " 100 ", "100"],
+    ["connections", "0", undefined],
+    ["connections", "16385", undefined],
+    ["connections", "1.5", undefined],
+    ["request-memory", "16MiB", "16MiB"],
+    ["request-memory", "16777215", undefined],
+    ["request-memory", "20%", undefined],
+  ];
+  for (const [key, text, shown] of cases) {
+    const wanted = shown === undefined ? undefined : { kind: "value", text: shown };
+    const reading = readValue(key, text);
+    if (wanted !== undefined) assert.deepEqual(reading, wanted, text);
+    else
+      assert.match(
+        reading.kind === "malformed" ? reading.wanted : "",
+        /from 1 to 16384|at least 16\.0 MiB|at least 16 MiB/,
+      );
+  }
+});
+
 test("what is no share is refused", () => {
   const texts = [
     "afs",

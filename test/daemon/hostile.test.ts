@@ -4,56 +4,13 @@ import { once } from "node:events";
 import * as assert from "uvu/assert";
 import { suite } from "uvu";
 import { SLOT_BYTES } from "../../index/core/layout.js";
-import type { CacheClient } from "../../engine/daemon/client.js";
 import { frameOf, HELLO, RawClient } from "./raw-client.js";
-import { sleep, until, withServer } from "./with-server.js";
-import type { TestServer } from "./with-server.js";
+import { BLOCK, beside } from "./beside.js";
+import { sleep, until } from "./with-server.js";
 
 const hostile = suite("hostile clients");
 
 const NAMES = { fs: Buffer.from("nfs"), volume: Buffer.from("v"), inode: Buffer.from("i") };
-const BLOCK = Buffer.alloc(SLOT_BYTES, 0x5a);
-/** No call of the good client may take so long; generous, for machines that run other things. */
-const NOTICED_MS = 2000;
-
-/** Puts and gets until told to stop; every answer has to be right and in time. */
-async function beGood(client: CacheClient, done: { value: boolean }): Promise<number> {
-  let rounds = 0;
-  for (; !done.value || rounds < 5; rounds += 1) {
-    const startMs = performance.now();
-    const tag = { fs: "good", volume: "v", inode: "i", block: rounds % 4 };
-    assert.equal(await client.put(tag, BLOCK), { kind: "stored" });
-    const result = await client.get(tag);
-    assert.ok(result.kind === "hit" && result.bytes.equals(BLOCK));
-    assert.ok(performance.now() - startMs < NOTICED_MS, "the good client noticed");
-    await sleep(1);
-  }
-  return rounds;
-}
-
-function beside(
-  behaviour: string,
-  options: Parameters<typeof withServer>[0],
-  body: (server: TestServer) => Promise<void>,
-): void {
-  hostile(behaviour, async () => {
-    await withServer(options, async (server) => {
-      const client = await server.connect();
-      const done = { value: false };
-      const good = beGood(client, done);
-      try {
-        await body(server);
-      } finally {
-        done.value = true;
-        await good;
-        await client.close();
-      }
-      await until(() => server.server.connections === 0);
-      assert.equal(server.server.inFlight, { requests: 0, bytes: 0 });
-    });
-  });
-}
-
 async function errorAfter(socketPath: string, bytes: Uint8Array): Promise<unknown> {
   const raw = new RawClient(socketPath);
   raw.socket.write(bytes);
@@ -64,7 +21,7 @@ async function errorAfter(socketPath: string, bytes: Uint8Array): Promise<unknow
   return header["code"];
 }
 
-beside("answers garbage with E_FRAME and closes", {}, async ({ socketPath }) => {
+beside(hostile, "answers garbage with E_FRAME and closes", {}, async ({ socketPath }) => {
   const hello = frameOf(HELLO);
   const noMap = Buffer.concat([Buffer.from("TCF\u0001"), Buffer.of(1, 0, 0, 0, 0, 0, 0, 0, 0xc0)]);
   const garbage = Buffer.alloc(10_000, 0xa7);
@@ -80,7 +37,7 @@ beside("answers garbage with E_FRAME and closes", {}, async ({ socketPath }) => 
   assert.is(await errorAfter(socketPath, Buffer.concat([hello, frameOf({ id: 1, op: 5 })])), "E_FRAME");
 });
 
-beside("answers oversized frames with E_FRAME before it takes them", {}, async ({ socketPath }) => {
+beside(hostile, "answers oversized frames with E_FRAME before it takes them", {}, async ({ socketPath }) => {
   const prefix = (headerBytes: number, payloadBytes: number) => {
     const bytes = Buffer.from("TCF\u0001\0\0\0\0\0\0\0\0", "latin1");
     bytes.writeUInt32LE(headerBytes, 4);
@@ -91,7 +48,7 @@ beside("answers oversized frames with E_FRAME before it takes them", {}, async (
   assert.is(await errorAfter(socketPath, prefix(20, 5 * 1024 * 1024)), "E_FRAME");
 });
 
-beside("answers versions it does not speak with E_PROTOCOL_VERSION", {}, async ({ socketPath }) => {
+beside(hostile, "answers versions it does not speak with E_PROTOCOL_VERSION", {}, async ({ socketPath }) => {
   assert.is(await errorAfter(socketPath, Buffer.from("TCF\u0002")), "E_PROTOCOL_VERSION");
   for (const [versionMin, versionMax] of [
     [2, 3],
@@ -103,39 +60,55 @@ beside("answers versions it does not speak with E_PROTOCOL_VERSION", {}, async (
   }
 });
 
-beside("wants hello first and within its time", { limits: { helloMs: 100 } }, async ({ socketPath }) => {
-  assert.is(await errorAfter(socketPath, frameOf({ id: 1, op: "ping" })), "E_FRAME");
-  assert.is(await errorAfter(socketPath, frameOf({ id: 1, op: "hello" })), "E_ARGUMENT");
-  const raw = new RawClient(socketPath);
-  assert.is((await raw.reply(undefined)).header["code"], "E_TIMEOUT");
-  await raw.untilClosed();
-});
-
-beside("survives a connection cut at every byte of its frames", {}, async ({ socketPath, server }) => {
-  const stream = Buffer.concat([
-    frameOf(HELLO),
-    frameOf({ id: 1, op: "put", ...NAMES, block: 0 }, Buffer.alloc(40)),
-    frameOf({ id: 2, op: "get", ...NAMES, block: 0 }),
-  ]);
-  const raws = Array.from({ length: stream.length }, (_, cut) => {
+beside(
+  hostile,
+  "wants hello first and within its time",
+  { limits: { helloMs: 100 } },
+  async ({ socketPath }) => {
+    assert.is(await errorAfter(socketPath, frameOf({ id: 1, op: "ping" })), "E_FRAME");
+    assert.is(await errorAfter(socketPath, frameOf({ id: 1, op: "hello" })), "E_ARGUMENT");
     const raw = new RawClient(socketPath);
-    raw.socket.end(stream.subarray(0, cut));
-    return raw;
-  });
-  for (const raw of raws) await raw.untilClosed();
-  await until(() => server.connections === 1);
-});
-
-beside("blames a frame that stops half-way", { limits: { stallMs: 100 } }, async ({ socketPath }) => {
-  const put = frameOf({ id: 1, op: "put", ...NAMES, block: 0 }, BLOCK);
-  const raw = new RawClient(socketPath);
-  raw.hello();
-  raw.socket.write(put.subarray(0, put.length - 1));
-  assert.is((await raw.reply(undefined)).header["code"], "E_TIMEOUT");
-  await raw.untilClosed();
-});
+    assert.is((await raw.reply(undefined)).header["code"], "E_TIMEOUT");
+    await raw.untilClosed();
+  },
+);
 
 beside(
+  hostile,
+  "survives a connection cut at every byte of its frames",
+  {},
+  async ({ socketPath, server }) => {
+    const stream = Buffer.concat([
+      frameOf(HELLO),
+      frameOf({ id: 1, op: "put", ...NAMES, block: 0 }, Buffer.alloc(40)),
+      frameOf({ id: 2, op: "get", ...NAMES, block: 0 }),
+    ]);
+    const raws = Array.from({ length: stream.length }, (_, cut) => {
+      const raw = new RawClient(socketPath);
+      raw.socket.end(stream.subarray(0, cut));
+      return raw;
+    });
+    for (const raw of raws) await raw.untilClosed();
+    await until(() => server.connections === 1);
+  },
+);
+
+beside(
+  hostile,
+  "blames a frame that stops half-way",
+  { limits: { stallMs: 100 } },
+  async ({ socketPath }) => {
+    const put = frameOf({ id: 1, op: "put", ...NAMES, block: 0 }, BLOCK);
+    const raw = new RawClient(socketPath);
+    raw.hello();
+    raw.socket.write(put.subarray(0, put.length - 1));
+    assert.is((await raw.reply(undefined)).header["code"], "E_TIMEOUT");
+    await raw.untilClosed();
+  },
+);
+
+beside(
+  hostile,
   "drops a client that takes no replies, within bounded memory",
   { limits: { stallMs: 300 } },
   async (test) => {
@@ -156,6 +129,7 @@ beside(
 );
 
 beside(
+  hostile,
   "does not let clients that take no replies use up what all share",
   {
     limits: { stallMs: 5000, bytes: 4 * 1024 * 1024, bytesPerConnection: 2 * 1024 * 1024 },
@@ -179,6 +153,7 @@ beside(
 );
 
 beside(
+  hostile,
   "turns away those over the connection limit, the silent ones first",
   {
     limits: { connections: 100 },
@@ -197,6 +172,7 @@ beside(
 );
 
 beside(
+  hostile,
   "refuses a newcomer when all that are here have said hello",
   { limits: { connections: 4 } },
   async (test) => {
@@ -213,7 +189,7 @@ beside(
   },
 );
 
-beside("forgets a client that was killed inside a frame", {}, async ({ socketPath, server }) => {
+beside(hostile, "forgets a client that was killed inside a frame", {}, async ({ socketPath, server }) => {
   const script = `
     const socket = require("node:net").connect(process.argv[1]);
     socket.write(Buffer.from(process.argv[2], "hex"), () => process.stdout.write("sent"));

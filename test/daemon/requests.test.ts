@@ -161,7 +161,7 @@ requests("sends of a read what is there, and nothing of what is missing", async 
 requests("bounds handles of a connection and of all, and ends them with the connection", async () => {
   const cache = new MemoryCache();
   await withServer(
-    { cache, limits: { handlesPerConnection: 3, handles: 5 } },
+    { cache, limits: { handlesPerConnection: 3, handles: 5, handlesGranted: 1 } },
     async ({ socketPath, connect }) => {
       const first = new RawClient(socketPath);
       first.hello();
