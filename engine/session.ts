@@ -351,7 +351,7 @@ export class Session {
       housekeeper: () => this.housekeeper,
       onTrouble: this.#onTrouble,
     };
-    if (this.onDrive.publisher !== undefined) index.follow(this.onDrive.publisher);
+    this.onDrive.publisher?.follow(index);
     return newLife(parts, { index, objects, epoch });
   }
 

@@ -139,6 +139,9 @@ export class Culler {
     if (this.#fitting !== undefined) return;
     this.#fitting = this.#giveBack
       .fit()
+      .then(() => {
+        if (this.wanting(1)) this.kick(); // headroom waited for the last fit to end
+      })
       .catch((error: unknown) => this.#parts.onTrouble("what exists could not be made to fit for now", error))
       .finally(() => {
         this.#fitting = undefined;

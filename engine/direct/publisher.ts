@@ -11,7 +11,7 @@ import fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BlockIndex } from "../../index/block-index.js";
-import type { CommittedBlocks, EntryFollower } from "../../index/index-commits.js";
+import type { CommittedBlocks } from "../../index/index-commits.js";
 import { isCacheError, messageOf } from "../../index/core/errors.js";
 import { shownPath } from "../../index/core/own-files.js";
 import { NO_SLOT } from "../../index/core/layout.js";
@@ -48,7 +48,7 @@ export interface PublisherOptions {
   readonly retryMs?: number;
 }
 
-export class Publisher implements EntryFollower {
+export class Publisher {
   readonly #options: PublisherOptions;
   readonly #slotsIdentity: { readonly device: bigint; readonly inode: bigint };
   #file: LookupFile | undefined;
@@ -130,13 +130,29 @@ export class Publisher implements EntryFollower {
     this.#attempt((file) => file.setOpen(this.#pauses.size === 0));
   }
 
+  /**
+   * Follows an index for as long as it is the cache's. One that a wipe has replaced still commits what it had queued, and
+   * by then the numbers of its files may be those of other files.
+   */
+  follow(index: BlockIndex): void {
+    const isPresent = (): boolean => this.#options.index() === index;
+    index.follow({
+      queued: (objectId, block) => {
+        if (isPresent()) this.#queued(objectId, block);
+      },
+      committed: (blocks) => {
+        if (isPresent()) this.#committed(blocks);
+      },
+    });
+  }
+
   /** A block is about to change: it is not shown again before that is committed. */
-  queued(objectId: number, block: number): void {
+  #queued(objectId: number, block: number): void {
     this.#attempt((file) => file.remove(objectId, block));
   }
 
   /** Follows a commit. @throws {CacheError} E_IO when it can neither be followed nor the file be closed. */
-  committed(blocks: CommittedBlocks): void {
+  #committed(blocks: CommittedBlocks): void {
     const index = this.#options.index();
     this.#write((file) => {
       for (const [objectId, entries] of blocks) {
@@ -149,7 +165,7 @@ export class Publisher implements EntryFollower {
     });
   }
 
-  /** What readers know of these names may hold no more. @throws {CacheError} as committed. */
+  /** What readers know of these names may hold no more. @throws {CacheError} E_IO when neither that can be noted nor the file be closed. */
   note(noticed: Noticed): void {
     this.#write((file) => file.note(noticed));
   }

@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import type { OwnedCache } from "../../../engine/api.js";
 import { bucketOf } from "../../../engine/direct/lookup-format.js";
 import { LookupFile } from "../../../engine/direct/lookup-file.js";
-import { cacheId, entryOf } from "../../index/support.js";
+import { cacheId, entryOf, withIndex } from "../../index/support.js";
 import {
   bytesOf,
   expectHit,
@@ -240,6 +240,32 @@ publisher("makes another file for one that was removed, replaced, cut or overwri
       assert.equal(headerOf(fd)?.instance, published.instance);
       fs.closeSync(fd);
     }
+  }),
+);
+
+publisher("shows nothing of what an index commits after a wipe has put another in its place", () =>
+  withPublisher(async ({ index, lookup, publisher: published, gate, replace }) => {
+    gate.held = true;
+    index.putEntry(1, 3, entryOf(3));
+    const late = index.committed();
+    await until(() => gate.reached);
+    published.withdraw();
+    await withIndex(async (next) => {
+      replace(next);
+      published.follow(next);
+      published.restart();
+      await until(() => published.publication !== undefined);
+      gate.next();
+      await late;
+      assert.deepEqual(itemsIn(lookup), []);
+      next.putEntry(1, 4, entryOf(5));
+      await next.committed();
+      assert.deepEqual(
+        itemsIn(lookup).map(({ block }) => block),
+        [4],
+      );
+    });
+    replace(index);
   }),
 );
 

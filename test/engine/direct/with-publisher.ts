@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { Publisher } from "../../../engine/direct/publisher.js";
+import type { BlockIndex } from "../../../index/block-index.js";
 import { STATE, SlotTable } from "../../../engine/slots/slot-table.js";
 import { beforeCommit, cacheId, withIndex } from "../../index/support.js";
 import { MIB, until } from "../../support/temp-cache.js";
@@ -32,11 +33,13 @@ export class Gate {
 /** Runs the body with an index that a publisher follows. */
 export async function withPublisher(
   body: (parts: {
-    index: Parameters<Parameters<typeof withIndex>[0]>[0];
+    index: BlockIndex;
     lookup: string;
     publisher: Publisher;
     gate: Gate;
     logged: string[];
+    /** Another index is the cache's from now on. */
+    replace: (next: BlockIndex) => void;
   }) => Promise<void>,
 ): Promise<void> {
   const gate = new Gate();
@@ -50,6 +53,7 @@ export async function withPublisher(
         table.append(STATE.used);
         table.setTenant(slot, { volumeId: 1, objectId: 1, block: slot }, 4096);
       }
+      let present = index;
       const logged: string[] = [];
       const published = new Publisher({
         path: lookup,
@@ -58,16 +62,17 @@ export async function withPublisher(
         cacheId,
         epoch: () => 1,
         capacityBytes: () => CAPACITY_BYTES,
-        index: () => index,
+        index: () => present,
         table,
         mode: 0o600,
         log: (_level, message) => logged.push(message),
         retryMs: 20,
       });
-      index.follow(published);
+      published.follow(index);
       published.restart();
       await until(() => published.publication !== undefined);
-      await body({ index, lookup, publisher: published, gate, logged });
+      const replace = (next: BlockIndex): void => void (present = next);
+      await body({ index, lookup, publisher: published, gate, logged, replace });
       gate.held = false;
       gate.next();
       await published.close();
