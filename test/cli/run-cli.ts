@@ -46,12 +46,21 @@ function environmentOf(options: RunOptions): Record<string, string> {
 
 /** Starts a command; its environment has none of our variables but those given. */
 export function start(args: readonly string[], options: RunOptions = {}): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [MAIN, ...args], {
     env: environmentOf(options),
     cwd: options.cwd,
     stdio: ["pipe", "pipe", "pipe"],
   });
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+  return child;
 }
+
+/** A test that fails half-way ends none of what it started; without this its daemons would outlive the run. */
+const running = new Set<ChildProcessWithoutNullStreams>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
 
 const ranApart = new Set<string>();
 

@@ -1,4 +1,5 @@
 /** The same suite over the real engine: in this process, behind the daemon, and with a client that reads slot files itself. */
+import "../support/in-memory.js";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";

@@ -1,4 +1,5 @@
 /** A stop in the middle of everything: in time, clean, durable in the right order, and with all that was stored. */
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";

@@ -1,7 +1,9 @@
 /** More writers than a small cache has room for, each a process of its own. */
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { suite } from "uvu";
+import { roundsOf } from "../support/effort.js";
 import { slotFiles } from "../support/temp-cache.js";
 import { Child } from "./children.js";
 import { withDaemons } from "./daemons.js";
@@ -9,7 +11,7 @@ import { expectInOrder, withDirectory } from "./support.js";
 
 const crowd = suite("a crowd of writers");
 const WRITERS = 8;
-const PUTS = 250;
+const PUTS = roundsOf(125);
 const SLOTS = 64;
 const CAPACITY_BYTES = 12 * 1024 * 1024;
 /** Of ext4: one block for the list of a file's pieces. */

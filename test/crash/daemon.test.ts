@@ -19,7 +19,7 @@ import {
 
 const daemonEnds = suite("ends of the daemon");
 const CLIENTS = 4;
-const STARTERS = 12;
+const STARTERS = 6;
 const BLOCKS_A_WRITER = 100;
 const LOAD_MS = 500;
 const STOP_MS_MAX = 10_000;

@@ -2,6 +2,7 @@
  * SIGKILL at the named steps of everything that changes a cache. Here some of them, drawn anew each time; make torture
  * kills at each. A step that nothing reaches fails.
  */
+import "../support/in-memory.js";
 import { suite } from "uvu";
 import { STEPS, type Step } from "../../index/core/steps.js";
 import { KEYS } from "../../cli/config/keys.js";

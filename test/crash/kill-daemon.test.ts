@@ -2,6 +2,7 @@
  * SIGKILL of daemons at random moments, one after another, while clients stay: no client sees a byte that nobody stored, or
  * one that was made stale and answered as such before the kill. Two kills here, 1,000 in make torture.
  */
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";

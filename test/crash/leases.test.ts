@@ -1,4 +1,5 @@
 /** Many real processes that miss on one block, and the death of the one that fetches it. */
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import { suite } from "uvu";
 import { until } from "../support/temp-cache.js";

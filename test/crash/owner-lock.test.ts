@@ -1,4 +1,5 @@
 /** One owner: everybody else is told who it is, nobody waits, and a dead owner is none. */
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -13,7 +14,7 @@ import { Child, program } from "./children.js";
 import { SMALL, expectInOrder, say, withCache, withDirectory } from "./support.js";
 
 const ownerLock = suite("owner lock");
-const STARTERS = 12;
+const STARTERS = 8;
 const FREE_MS_MAX = 1000;
 
 function busyOf(pid: number): (error: unknown) => boolean {

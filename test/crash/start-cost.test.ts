@@ -1,4 +1,5 @@
 /** A start that wipes costs the same for any number of entries, and of slot files. */
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";

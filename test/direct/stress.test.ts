@@ -1,3 +1,4 @@
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { suite } from "uvu";
@@ -7,7 +8,7 @@ import { withDaemons } from "../crash/daemons.js";
 import { CAPACITY_MIB, stress } from "./stress.js";
 
 /** Some in each run of the tests, a million in `make torture`. */
-const HITS = roundsOf(1) > 1 ? 1_000_000 : 5000;
+const HITS = roundsOf(1) > 1 ? 1_000_000 : 50_000;
 
 const direct = suite("direct readers beside changes");
 

@@ -1,4 +1,5 @@
 /** Background work and callers at the same time: nothing acknowledged is lost, nothing stays stuck. */
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { suite } from "uvu";

@@ -1,4 +1,5 @@
 /** What happens only with many files or many slots. */
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";

@@ -1,4 +1,5 @@
 /** Metadata of files beyond what the conformance suite sees: restarts, clocks, sizes, culling, damage. */
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";

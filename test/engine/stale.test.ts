@@ -1,3 +1,4 @@
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import { suite } from "uvu";
 import { SLOT_BYTES } from "../../index/core/layout.js";

@@ -2,6 +2,7 @@
  * Commits of index and ledger that fail, for a while or for good, and an index whose map is full: what was asked for is
  * answered in time, nothing wrong is seen, and the cache goes on once commits go well again.
  */
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import { suite } from "uvu";
 import { CacheError } from "../../index/core/errors.js";

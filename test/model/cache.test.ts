@@ -1,4 +1,5 @@
 /** The whole cache against a map; the map is in model-run.ts. */
+import "../support/in-memory.js";
 import fc from "fast-check";
 import { suite } from "uvu";
 import type { OpenCacheOptions } from "../../engine/cache.js";

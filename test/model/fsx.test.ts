@@ -1,3 +1,4 @@
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import { suite } from "uvu";
 import { MIB, openAt, withPlace, expectSound } from "../support/temp-cache.js";

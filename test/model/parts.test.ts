@@ -1,4 +1,5 @@
 /** Parts of files, sizes, invalidations, pins and flushes against sets of what pages may hold; those are in parts-run.ts. */
+import "../support/in-memory.js";
 import fc from "fast-check";
 import { suite } from "uvu";
 import type { OpenCacheOptions } from "../../engine/cache.js";

@@ -1,4 +1,5 @@
 /** A sample of what `make torture` does 5,000 times: a bit is flipped in a cache that was left behind. */
+import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { suite } from "uvu";

@@ -1,3 +1,4 @@
+import "../../support/in-memory.js";
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { suite } from "uvu";

@@ -1,4 +1,5 @@
 /** Flush and the looks of operators, over the engine: what a model does not have. */
+import "../../support/in-memory.js";
 import assert from "node:assert/strict";
 import { suite } from "uvu";
 import { SLOT_BYTES } from "../../../index/core/layout.js";

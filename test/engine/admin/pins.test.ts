@@ -1,4 +1,5 @@
 /** Pins of the engine: what they keep, how much, and what they survive. */
+import "../../support/in-memory.js";
 import assert from "node:assert/strict";
 import path from "node:path";
 import { suite } from "uvu";

@@ -1,3 +1,4 @@
+import "../../support/in-memory.js";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";

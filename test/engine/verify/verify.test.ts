@@ -1,4 +1,5 @@
 /** Owners that die, and the next ones, which keep everything and use what passes its checks. */
+import "../../support/in-memory.js";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
