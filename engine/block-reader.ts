@@ -12,7 +12,7 @@ import type { ObjectState } from "./object-states.js";
 import { type ReadPlan, readPlan } from "./read-plan.js";
 import { PageSums } from "./slots/page-sums.js";
 import { STATE } from "./slots/slot-table.js";
-import type { Span } from "./span.js";
+import { type Span, placeFor } from "./span.js";
 
 const MISS = { kind: "miss" } as const;
 
@@ -61,7 +61,7 @@ export class BlockReader {
     const lengthBytes = Math.max(0, endBytes - span.offsetBytes);
     const cut = { offsetBytes: span.offsetBytes, lengthBytes };
     if (isAvailable(entry, cut, entry.validBytes)) {
-      const target = into === undefined ? Buffer.allocUnsafe(lengthBytes) : into.subarray(0, lengthBytes);
+      const target = placeFor(into, lengthBytes);
       return this.#readMixed({ object, block, entry }, cut, entry.validBytes, target).then((answer) => {
         if (answer.bypass !== undefined) return { kind: "bypass", reason: answer.bypass };
         return answer.gaps.length === 0 ? { kind: "hit", bytes: target } : MISS;
@@ -141,7 +141,7 @@ export class BlockReader {
     const endBytes = Math.min(span.offsetBytes + span.lengthBytes, entry.validBytes);
     const lengthBytes = Math.max(0, endBytes - span.offsetBytes);
     this.#blocks.life.ranking.touch(entry.slot);
-    const target = into === undefined ? Buffer.allocUnsafe(lengthBytes) : into.subarray(0, lengthBytes);
+    const target = placeFor(into, lengthBytes);
     if (lengthBytes === 0) return this.#hit(object, target);
     const likely = hot.likely(entry.slot);
     const wanted = { startBytes: span.offsetBytes, endBytes };

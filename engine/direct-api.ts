@@ -60,6 +60,6 @@ export interface DirectSource {
   resolve(fs: NameBytes, volume: NameBytes, inode: NameBytes, block?: number): Resolution | undefined;
   /** The same by a cookie's handle, for reads through it; undefined when its version is gone, too. */
   resolveHandle(handle: CookieHandle): FileResolution | undefined;
-  /** Takes what a reader did into account, in the order of use. What is not so any more counts for nothing. */
+  /** Takes what a reader did into account, about in the order of use. What is not so any more counts for nothing. */
   noteUses(uses: Iterable<Use>): void;
 }

@@ -30,3 +30,9 @@ export function checkSpan(options: GetOptions): Span {
   }
   return { offsetBytes, lengthBytes };
 }
+
+/** Where the bytes of an answer go: the start of what the caller gave, which is not wrapped anew if it fits, or fresh memory. */
+export function placeFor(into: Buffer | undefined, lengthBytes: number): Buffer {
+  if (into === undefined) return Buffer.allocUnsafe(lengthBytes);
+  return into.length === lengthBytes ? into : into.subarray(0, lengthBytes);
+}

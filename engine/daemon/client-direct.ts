@@ -8,7 +8,7 @@ import type { Publication, Resolution } from "../direct-api.js";
 import { DirectSession } from "../direct/direct-session.js";
 import type { WantedPart } from "../direct/direct-reader.js";
 import type { Known } from "../direct/known-names.js";
-import { USES_MAX, UseLog, encodeUses } from "../direct/uses.js";
+import { USES_MAX, type UseHolder, UseLog, encodeUses } from "../direct/uses.js";
 import { readPublication } from "./direct-codec.js";
 import type { Link } from "./client-link.js";
 import type { Fields } from "./fields.js";
@@ -124,7 +124,7 @@ export class DirectClient {
         cacheId: link.hello.cacheId,
         now: () => performance.now(),
         verify,
-        onHit: (slot, objectId, block, bytes) => this.#note(slot, objectId, block, bytes),
+        onHit: (item, objectId, block, bytes) => this.#note(item, objectId, block, bytes),
       });
     }
     if (this.#session === undefined) this.#askLater();
@@ -163,8 +163,8 @@ export class DirectClient {
     this.#attach(answer.kind === "reply" ? publicationIn(answer.fields) : undefined);
   }
 
-  #note(slot: number, objectId: number, block: number, bytes: number): void {
-    this.#uses.note(slot, objectId, block, bytes);
+  #note(item: UseHolder, objectId: number, block: number, bytes: number): void {
+    this.#uses.note(item, objectId, block, bytes);
     if (this.#telling === undefined) {
       this.#telling = setTimeout(() => void this.#tell(), TELL_MS).unref(); // a call never rejects
     } else if (this.#uses.size === TELL_USES) {

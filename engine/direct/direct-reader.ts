@@ -10,6 +10,7 @@ import { GROUP_PAGES, PAGE_BYTES, SLOT_BYTES, pagesOf } from "../../index/core/l
 import type { Entry } from "../../index/entry.js";
 import { isNone, pagesBetween, without } from "../pages.js";
 import { type ReadPlan, readPlan } from "../read-plan.js";
+import { placeFor } from "../span.js";
 import { Checksummer } from "../slots/checksums.js";
 import { HotSlots } from "../slots/hot.js";
 import { nodeIo } from "../slots/io.js";
@@ -18,6 +19,7 @@ import type { SlotFiles } from "../slots/slot-files.js";
 import type { Known } from "./known-names.js";
 import type { LookupView } from "./lookup-view.js";
 import { type SeenItem, SeenItems } from "./seen-items.js";
+import type { UseHolder } from "./uses.js";
 
 /** What is wanted of a block. */
 export interface WantedPart {
@@ -39,7 +41,7 @@ export interface DirectReaderOptions {
   /** See HotSlots; what the kernel counts of this process unless given, for tests. */
   readonly driveReads?: () => number | undefined;
   /** Told of every hit. */
-  readonly onHit: (slot: number, objectId: number, block: number, bytes: number) => void;
+  readonly onHit: (item: UseHolder, objectId: number, block: number, bytes: number) => void;
 }
 
 /** One read under way. */
@@ -102,7 +104,7 @@ export class DirectReader {
       : uncheckedPlan(known.objectId, block, entry, part);
     if (!arePresent(entry, plan)) return undefined;
     hot.noteUse(entry.slot, pagesOf(plan.lengthBytes));
-    const target = into === undefined ? Buffer.allocUnsafe(lengthBytes) : firstOf(into, lengthBytes);
+    const target = placeFor(into, lengthBytes);
     const reading = { known, block, item, plan, target };
     return likely ? this.#readOnTheSpot(reading) : this.#readAside(reading);
   }
@@ -144,7 +146,7 @@ export class DirectReader {
       return undefined;
     }
     if (!plan.exact) bytes.copy(target, 0, plan.skipBytes, plan.skipBytes + target.length);
-    this.#options.onHit(plan.slot, known.objectId, block, target.length);
+    this.#options.onHit(item, known.objectId, block, target.length);
     return target;
   }
 
@@ -165,10 +167,6 @@ export class DirectReader {
     this.#seen.forget(known, block);
     return undefined;
   }
-}
-
-function firstOf(into: Buffer, lengthBytes: number): Buffer {
-  return into.length === lengthBytes ? into : into.subarray(0, lengthBytes);
 }
 
 /** Where the part ends that is there; at its start or before if not all of it is that has to be. */

@@ -4,7 +4,7 @@ import { CACHE_ID_BYTES } from "../../index/core/layout.js";
 import { descriptorsMax } from "../descriptors.js";
 import type { Publication, Resolution } from "../direct-api.js";
 import { SlotFiles } from "../slots/slot-files.js";
-import { DirectReader } from "./direct-reader.js";
+import { DirectReader, type DirectReaderOptions } from "./direct-reader.js";
 import { type Known, KnownNames } from "./known-names.js";
 import { LookupView, openPlace } from "./lookup-view.js";
 
@@ -14,7 +14,7 @@ export interface DirectSessionOptions {
   readonly cacheId: string;
   readonly now: () => number;
   readonly verify: boolean;
-  readonly onHit: (slot: number, objectId: number, block: number, bytes: number) => void;
+  readonly onHit: DirectReaderOptions["onHit"];
 }
 
 export class DirectSession {

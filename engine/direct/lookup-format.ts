@@ -26,6 +26,9 @@ const NOTICE_BYTES = 16;
 const EPOCH_AT = NOTICES_AT + NOTICES * NOTICE_BYTES;
 const WITHDRAWALS_AT = EPOCH_AT + 4;
 const HEADER_SUM_AT = HEADER_BYTES - 4;
+/** From the epoch to the checksum: one look at it tells whether anything in the header has changed. */
+export const HEADER_TAIL_AT = EPOCH_AT;
+export const HEADER_TAIL_BYTES = HEADER_BYTES - HEADER_TAIL_AT;
 
 assert.equal(BUCKET_HEAD_BYTES + 6 * ITEM_BYTES, BUCKET_BYTES, "six items fill a bucket");
 assert.ok(WITHDRAWALS_AT + 8 <= HEADER_SUM_AT);

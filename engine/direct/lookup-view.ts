@@ -2,7 +2,14 @@
 import fs from "node:fs";
 import type { Place } from "../direct-api.js";
 import type { KnownNames } from "./known-names.js";
-import { BUCKET_BYTES, HEADER_BYTES, type LookupHeader, decodeHeader } from "./lookup-format.js";
+import {
+  BUCKET_BYTES,
+  HEADER_BYTES,
+  HEADER_TAIL_AT,
+  HEADER_TAIL_BYTES,
+  type LookupHeader,
+  decodeHeader,
+} from "./lookup-format.js";
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = fs.constants;
 /** A header that was being written each time it was read so often: the owner writes without a pause, and can be asked. */
@@ -40,17 +47,22 @@ export class LookupView {
   readonly #fd: number;
   readonly instance: bigint;
   readonly epoch: number;
-  #seen = Buffer.alloc(0);
+  /** The end of the header as it was when all of it was read last: its checksum, which no change leaves as it was. */
+  readonly #seen = new Uint32Array(HEADER_TAIL_BYTES / 4);
   readonly #looked = Buffer.alloc(HEADER_BYTES);
+  readonly #tail = new Uint32Array(HEADER_TAIL_BYTES / 4);
+  readonly #tailBytes = Buffer.from(this.#tail.buffer);
   /** Told of what is noted; set before the first look. */
   names: KnownNames | undefined;
   /** Items taken out so far, as the last look at the header had it. */
-  withdrawals = 0;
+  withdrawals: number;
   #over = false;
   #closed = false;
 
-  private constructor(fd: number, header: LookupHeader) {
+  private constructor(fd: number, header: LookupHeader, bytes: Buffer) {
     this.#fd = fd;
+    this.withdrawals = header.withdrawals;
+    this.#see(bytes);
     this.buckets = header.buckets;
     this.instance = header.instance;
     this.epoch = header.epoch;
@@ -61,7 +73,7 @@ export class LookupView {
     const bytes = Buffer.alloc(HEADER_BYTES);
     const header = readHeader(fd, bytes);
     if (header !== undefined && header.open && header.buckets > 0 && header.cacheId.equals(cacheId)) {
-      return { view: new LookupView(fd, header), notices: header.notices };
+      return { view: new LookupView(fd, header, bytes), notices: header.notices };
     }
     fs.closeSync(fd);
     return undefined;
@@ -87,14 +99,14 @@ export class LookupView {
   /** Looks at the header. @returns whether the file is still in use; what was noted, `names` has followed. */
   look(): boolean {
     if (this.#over) return false;
-    const bytes = this.#looked;
     try {
-      const got = fs.readSync(this.#fd, bytes, 0, HEADER_BYTES, 0);
-      if (got === HEADER_BYTES && bytes.equals(this.#seen)) return true;
+      const got = fs.readSync(this.#fd, this.#tailBytes, 0, HEADER_TAIL_BYTES, HEADER_TAIL_AT);
+      if (got === HEADER_TAIL_BYTES && this.#isAsSeen()) return true;
     } catch {
       this.#over = true; // as above
       return false;
     }
+    const bytes = this.#looked;
     const header = readHeader(this.#fd, bytes);
     if (header === undefined || !header.open || header.instance !== this.instance) {
       this.#over = true;
@@ -102,7 +114,18 @@ export class LookupView {
     }
     this.withdrawals = header.withdrawals;
     this.names?.follow(header.notices, header.latest);
-    this.#seen = Buffer.from(bytes);
+    this.#see(bytes);
+    return true;
+  }
+
+  #see(header: Buffer): void {
+    header.copy(Buffer.from(this.#seen.buffer), 0, HEADER_TAIL_AT);
+  }
+
+  #isAsSeen(): boolean {
+    const seen = this.#seen;
+    const tail = this.#tail;
+    for (let word = 0; word < tail.length; word += 1) if (tail[word] !== seen[word]) return false;
     return true;
   }
 

@@ -16,6 +16,7 @@ import {
   itemEntry,
 } from "./lookup-format.js";
 import type { LookupView } from "./lookup-view.js";
+import type { UseHolder } from "./uses.js";
 
 /** At some 500 bytes each. */
 export const SEEN_ITEMS_MAX = 8192;
@@ -23,7 +24,7 @@ export const SEEN_ITEMS_MAX = 8192;
 const NEVER = -1;
 const ITEM_WORDS = ITEM_BYTES / 4;
 
-export interface SeenItem {
+export interface SeenItem extends UseHolder {
   readonly entry: Entry;
   /** Where its bucket begins in the file. */
   readonly bucketAt: number;
@@ -67,7 +68,7 @@ export class SeenItems {
       return undefined;
     const wordAt = itemAt / 4;
     const words = this.#words.slice(wordAt, wordAt + ITEM_WORDS);
-    const item = { entry, bucketAt: at, words, wordAt, asOf: NEVER };
+    const item = { entry, bucketAt: at, words, wordAt, asOf: NEVER, use: undefined };
     this.#keep(known, block, item);
     return item;
   }

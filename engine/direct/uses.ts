@@ -9,40 +9,52 @@ export const USES_MAX = 4096;
 
 const TWO_32 = 2 ** 32;
 
-interface MutableUse extends Use {
+/** A use that is still being counted. */
+export interface OpenUse extends Use {
   hits: number;
   bytes: number;
+  /** Whether it is in the log: what was told or forgotten is counted no more. */
+  logged: boolean;
+}
+
+/** Where a reader keeps what it knows of a block, and with it the use under way: a lookup by slot would cost more. */
+export interface UseHolder {
+  readonly entry: { readonly slot: number };
+  use: OpenUse | undefined;
 }
 
 export class UseLog {
-  /** By slot, the longest unused first. */
-  readonly #uses = new Map<number, MutableUse>();
+  /** In the order of first use: the owner is told so often that the order within one message does not matter. */
+  #uses: OpenUse[] = [];
 
   get size(): number {
-    return this.#uses.size;
+    return this.#uses.length;
   }
 
-  note(slot: number, objectId: number, block: number, bytes: number): void {
-    const use = this.#uses.get(slot);
-    if (use !== undefined) this.#uses.delete(slot);
-    if (use !== undefined && use.objectId === objectId && use.block === block) {
+  note(holder: UseHolder, objectId: number, block: number, bytes: number): void {
+    const { use } = holder;
+    if (use !== undefined && use.logged) {
       use.hits += 1;
       use.bytes += bytes;
-      this.#uses.set(slot, use);
       return;
     }
-    this.#uses.set(slot, { slot, objectId, block, hits: 1, bytes });
-    if (this.#uses.size <= USES_MAX) return;
-    const [oldest] = this.#uses.keys();
-    if (oldest !== undefined) this.#uses.delete(oldest);
+    if (this.#uses.length === USES_MAX) forget(this.#uses.splice(0, USES_MAX / 2));
+    const { slot } = holder.entry;
+    holder.use = { slot, objectId, block, hits: 1, bytes, logged: true };
+    this.#uses.push(holder.use);
   }
 
-  /** Hands over everything, in the order of last use. */
-  take(): Use[] {
-    const uses = [...this.#uses.values()];
-    this.#uses.clear();
+  /** Hands over everything, in the order of first use. */
+  take(): readonly Use[] {
+    const uses = this.#uses;
+    this.#uses = [];
+    forget(uses);
     return uses;
   }
+}
+
+function forget(uses: readonly OpenUse[]): void {
+  for (const use of uses) use.logged = false;
 }
 
 export function encodeUses(uses: readonly Use[]): Buffer {

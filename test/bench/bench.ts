@@ -1,5 +1,6 @@
 /** What a run works with: the library's working set, and every other store that is there, filled with the same blocks. */
 import fs from "node:fs";
+import { SLOT_BYTES } from "../../engine/cache.js";
 import type { CacheClient } from "../../engine/daemon/client.js";
 import { type Place, SAME_PLACE, type StoreName, fill, openStore, startServerOf } from "./contestants.js";
 import type { ChildServer } from "./stores/child-server.js";
@@ -61,6 +62,9 @@ export async function openBench(names: readonly StoreName[]): Promise<Bench> {
       stores.push(store);
       if (SAME_PLACE[name] === undefined) await fill(store, BLOCKS, set.content);
     }
+    // What was hit before: files are open, names known, pages in memory.
+    const into = Buffer.allocUnsafeSlow(SLOT_BYTES);
+    for (const store of stores) for (let index = 0; index < BLOCKS; index += 1) await store.get(index, into);
     client = await daemonClient(places.get("socket")?.socketPath ?? "", { direct: "off" });
     return { set, stores, places, client, missing, close };
   } catch (error) {

@@ -13,19 +13,12 @@ if (json !== -1 && file === undefined) {
   process.exit(64);
 }
 
-const bench = await openBench([
-  "raw",
-  "raw-checked",
-  "socket",
-  "direct",
-  "direct-unverified",
-  "sqlite",
-  "cacache",
-  "redis",
-]);
+const bench = await openBench(["raw", "raw-checked", "socket", "direct", "direct-unverified", "redis"]);
 let results: readonly Result[];
 try {
-  ({ results } = await measureBars(bench, (what) => console.error(`bench: ${what}`)));
+  ({ results } = await measureBars(bench, (what) =>
+    console.error(`bench: ${what}, after ${process.uptime().toFixed(0)} s`),
+  ));
 } finally {
   await bench.close();
 }

@@ -51,6 +51,28 @@ hots("a slow read switches the guess off for a minute", () => {
   assert.equal(hot.likely(1), true);
 });
 
+hots("slots that nothing is known of are likely while reads of such slots did not reach the drive", () => {
+  const { hot, state } = made(1e6);
+  const asked = (count: number): boolean[] =>
+    Array.from({ length: count }, () => {
+      state.nowMs += 1;
+      return hot.likely(5);
+    });
+  assert.deepEqual(new Set(asked(32)), new Set([false]));
+  assert.deepEqual(asked(2), [true, true]);
+  state.driveReads = 8;
+  assert.deepEqual(new Set(asked(32)), new Set([false]), "one of them was read from the drive");
+  assert.deepEqual(asked(1), [true]);
+  hot.took(3);
+  assert.deepEqual(asked(1), [false], "a read on the spot took too long to be from memory");
+});
+
+hots("a burst of reads that have not ended says nothing yet", () => {
+  const { hot, state } = made(1e6);
+  state.driveReads = 1;
+  for (let slot = 0; slot < 1000; slot += 1) assert.equal(hot.likely(slot), false);
+});
+
 hots("where the kernel does not count reads of the drive a slow read is taken for one", () => {
   const { hot, state } = made(1e6);
   state.driveReads = undefined;
