@@ -128,6 +128,11 @@ export interface FsckProgress {
 export interface FsckOptions {
   /** Reads every byte and checks it against its checksum. */
   readonly deep?: boolean;
+  /**
+   * Mends what is found: drops entries and records, sets slots free, aside, or out of use for good. Nothing is made up, and nothing
+   * that the ledger holds is touched.
+   */
+  readonly repair?: boolean;
   /** 64 KiB or more, read a second at most, a slot that is only looked at counting 4 KiB; 32 MiB unless given if deep, else as fast as others allow. */
   readonly bytesPerSecond?: number;
 }
@@ -151,6 +156,8 @@ export interface FsckStatus extends FsckReport {
   readonly id: number;
   readonly state: (typeof FSCK_STATES)[number];
   readonly deep: boolean;
+  readonly repair: boolean;
+
   /** Why it ended before its end; in states `stopped` and `failed`. */
   readonly reason?: string;
   readonly progress: FsckProgress;

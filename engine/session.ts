@@ -158,6 +158,7 @@ export class Session {
       checksummer,
       links: this.#links,
       nextSequence: () => this.sequence.next,
+      takeSequence: this.sequence.take,
       refitPins: () => this.pinKeeper.refit(),
     });
   }

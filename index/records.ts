@@ -189,6 +189,7 @@ export function pack(fields: readonly unknown[], version = RECORD_VERSION): Buff
 
 /** @throws {CacheError} E_INDEX_CORRUPT unless the version byte and one msgpack array. */
 export function unpack(what: string, value: Uint8Array, version = RECORD_VERSION): unknown[] {
+  if (value.length === 0) throw corrupt(what, "no bytes that pass their checksum");
   if (value[0] !== version) throw corrupt(what, `version ${value[0]}, want ${version}`);
   let fields: unknown;
   try {

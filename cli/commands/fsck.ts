@@ -4,7 +4,7 @@ import { CommanderError } from "commander";
 import { CheckEnded } from "../../engine/fsck/course.js";
 import { type FollowOptions, followFsck } from "../../engine/fsck/follow.js";
 import { fsckDirectory } from "../../engine/fsck/fsck.js";
-import type { FsckProgress, FsckReport } from "../../engine/fsck-api.js";
+import type { FsckFinding, FsckProgress, FsckReport } from "../../engine/fsck-api.js";
 import { isCacheError } from "../../index/core/errors.js";
 import { formatBytes, formatCount, parseSize } from "../../index/core/units.js";
 import type { CacheClient } from "../../engine/daemon/client.js";
@@ -18,6 +18,8 @@ import { givenOf, settingsOf } from "../settings.js";
 
 interface Options {
   readonly deep?: true;
+  readonly repair?: true;
+
   readonly rate?: string;
   readonly progress?: true;
   readonly json?: true;
@@ -31,6 +33,7 @@ export function addFsck(program: Command): void {
     .command("fsck")
     .description("check the cache, offline, or by the daemon that has it open")
     .option("--deep", "read every block and check it against its checksums")
+    .option("--repair", "drop what is damaged, set slots aside; makes nothing up, leaves the ledger alone")
     .option("--rate <size>", "bytes a second at most (by a daemon, with --deep: 32MiB unless given)")
     .option("--progress", "tell on stderr how far it is, also where that is no terminal")
     .option("--json", "print JSON")
@@ -38,7 +41,7 @@ export function addFsck(program: Command): void {
       "after",
       example(
         "tagcache fsck --deep",
-        "exit status 0 clean, 4 findings, 8 could not be carried out, 16 wrong usage, 32 interrupted",
+        "exit status 0 clean, 1 findings, all repaired, 4 findings left, 8 could not be carried out, 16 wrong usage, 32 interrupted",
       ),
     )
     .exitOverride((error) => {
@@ -50,8 +53,13 @@ export function addFsck(program: Command): void {
       const report = await check(targetFor(command), options);
       if (options.json) printJson(report);
       else printReport(report, options.deep === true);
-      process.exitCode = report.clean ? FSCK_EXIT.clean : FSCK_EXIT.findings;
+      process.exitCode = statusOf(report);
     });
+}
+
+function statusOf({ found, repaired, clean }: FsckReport): number {
+  if (clean) return FSCK_EXIT.clean;
+  return repaired === found ? FSCK_EXIT.corrected : FSCK_EXIT.findings;
 }
 
 interface Target extends Settings {
@@ -87,7 +95,7 @@ function fsckError(error: unknown): CliError {
 }
 
 async function check(target: Target, options: Options): Promise<FsckReport> {
-  const { rate, deep } = options;
+  const { rate, deep, repair } = options;
   const bytesPerSecond = rate === undefined ? {} : { bytesPerSecond: asFsck(() => parseSize(rate)) };
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
@@ -96,6 +104,7 @@ async function check(target: Target, options: Options): Promise<FsckReport> {
   try {
     return await checkEither(target, {
       ...(deep === true && { deep }),
+      ...(repair === true && { repair }),
       ...bytesPerSecond,
       signal: stop.signal,
       onProgress: (progress) => shown.update(progress),
@@ -176,8 +185,9 @@ function lineOfProgress({ phase, done, total, bytes }: FsckProgress): string {
   return `checking ${phase}: ${of}${bytes === 0 ? "" : `, ${formatBytes(bytes)} read`}`;
 }
 
-function printReport({ findings, found, counts, foundByCode, clean }: FsckReport, deep: boolean): void {
-  for (const { code, message } of findings) print(`${code}: ${message}`);
+function printReport(report: FsckReport, deep: boolean): void {
+  const { findings, found, repaired, counts, foundByCode, clean } = report;
+  for (const finding of findings) print(lineOfFinding(finding));
   if (found > findings.length) print(`and ${formatCount(found - findings.length)} more`);
   const codes = Object.entries(foundByCode).map(([code, count]) => `${code} ${formatCount(count)}`);
   if (codes.length > 0) print(`By code: ${codes.join(", ")}`);
@@ -188,5 +198,12 @@ function printReport({ findings, found, counts, foundByCode, clean }: FsckReport
     ? `; read ${formatCount(counts.blocksChecked)} blocks, ${formatBytes(counts.bytesChecked)}`
     : "";
   const drive = `; ${formatBytes(counts.countedBytes)} counted, ${formatBytes(counts.allocatedBytes)} allocated`;
-  print(`${clean ? "Clean" : `${formatCount(found)} findings`}: ${blocks} (${states}${open})${read}${drive}`);
+  const mended = repaired === 0 ? "" : `, ${formatCount(repaired)} repaired`;
+  print(
+    `${clean ? "Clean" : `${formatCount(found)} findings${mended}`}: ${blocks} (${states}${open})${read}${drive}`,
+  );
+}
+
+function lineOfFinding({ code, message, repaired }: FsckFinding): string {
+  return `${code}: ${message}${repaired === undefined ? "" : ` (repaired: ${repaired})`}`;
 }

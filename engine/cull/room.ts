@@ -18,7 +18,7 @@ import { Evictor, SLICE_VICTIMS_MAX } from "./evictor.js";
 import { GiveBack, type GivenBack } from "./give-back.js";
 import { Leaving } from "./leaving.js";
 import type { CullRank } from "../open-api.js";
-import { setAside } from "./set-aside.js";
+import { Aside, type AsideState } from "./aside.js";
 import { StockTaking } from "./stock-taking.js";
 import type { PinOwner, PinSet } from "./pin-set.js";
 import type { Ranking } from "./ranking.js";
@@ -83,6 +83,7 @@ export interface Claim {
 export class Room {
   /** Slots without a tenant, ready for one. */
   readonly free: FreeLists;
+  readonly aside: Aside;
   readonly #parts: RoomParts;
   readonly #budget: Budget;
   readonly #leaving: Leaving;
@@ -98,6 +99,7 @@ export class Room {
   constructor(parts: RoomParts) {
     this.#parts = parts;
     this.free = parts.free;
+    this.aside = new Aside(parts, () => this.#kickForWaiters());
     const { table, limits, committed, onTrouble, now } = parts;
     const budget = new Budget(table, limits, now);
     const leaving = new Leaving({
@@ -194,10 +196,9 @@ export class Room {
     this.#leaving.add(slot);
   }
 
-  /** As the function. */
-  setAside(slot: number, state: typeof STATE.quarantined | typeof STATE.retired): void {
-    setAside(this.#parts, slot, state);
-    this.#kickForWaiters();
+  /** As Aside.set. */
+  setAside(slot: number, state: AsideState): void {
+    this.aside.set(slot, state);
   }
 
   /** The file of a filling slot could not be made; its number is as good as new. */

@@ -21,7 +21,8 @@ const start: Operation = {
   payload: false,
   async run({ fields }, services) {
     const rate = fields.has("rate") ? { bytesPerSecond: fields.uint("rate", COUNT_MAX) } : {};
-    return replyOf(await fsckOf(services).start({ deep: fields.flag("deep"), ...rate }));
+    const wanted = { deep: fields.flag("deep"), repair: fields.flag("repair") };
+    return replyOf(await fsckOf(services).start({ ...wanted, ...rate }));
   },
 };
 
@@ -56,11 +57,12 @@ function replyOf(status: FsckStatus) {
 /** The client's half. @param ask sends a request and resolves with its reply. */
 export function fsckClient(ask: (action: string, headerOf: () => Header) => Promise<Fields>): FsckCalls {
   return {
-    start: async ({ deep = false, bytesPerSecond } = {}) =>
+    start: async ({ deep = false, repair = false, bytesPerSecond } = {}) =>
       decodeFsck(
         await ask("begin a check", () => ({
           op: "fsckStart",
           ...(deep && { deep }),
+          ...(repair && { repair }),
           ...(bytesPerSecond !== undefined && {
             rate: wireInteger(checkInteger("rate", bytesPerSecond, COUNT_MAX)),
           }),
@@ -85,6 +87,7 @@ function decodeFsck(reply: Fields): FsckStatus {
     id: fields.uint("id", COUNT_MAX),
     state: oneOf(FSCK_STATES, fields.text("state")),
     deep: fields.flag("deep"),
+    repair: fields.flag("repair"),
     ...(fields.has("reason") && { reason: fields.text("reason") }),
     progress: {
       phase: oneOf(FSCK_PHASES, progress.text("phase")),

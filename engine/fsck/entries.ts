@@ -1,10 +1,11 @@
 /** The entries of the index, against the slots that they name. */
 import { NO_SLOT } from "../../index/core/layout.js";
-import type { Entry } from "../../index/entry.js";
+
 import { type NamedEntry, checkedBytes } from "../slots/intact.js";
 import { SCARCE_ERRNOS } from "../block-writer.js";
 import { CacheError, errnoOf, isCacheError } from "../../index/core/errors.js";
 import { STATE } from "../slots/slot-table.js";
+import type { FindingCode } from "../fsck-api.js";
 import { LOOK_BYTES } from "./course.js";
 import { type Check, factsOf, found } from "./ground.js";
 
@@ -29,39 +30,36 @@ export async function checkEntries(check: Check): Promise<void> {
   }
 }
 
-/** @returns whether the entry's slot is its own, or may become so, so that its bytes can be checked. */
-function checkEntry(
-  check: Check,
-  { objectId, block, entry }: NamedEntry,
-  claimed: Uint8Array | undefined,
-): boolean {
+/** @returns whether the entry stays, and its slot is its own or may become so, so that its bytes can be checked. */
+function checkEntry(check: Check, named: NamedEntry, claimed: Uint8Array | undefined): boolean {
   const { counts, ground } = check;
   const { table, epoch, next } = ground;
+  const { objectId, block, entry } = named;
   const { slot } = entry;
   const who = `the entry of block ${block} of object ${objectId}`;
-  if (entry.epoch > epoch || entry.sequence >= next().sequence)
-    found(check, "entry-corrupt", `${who} has a generation that it can't have`, slotOf(entry));
-  if (slot === NO_SLOT) {
-    counts.zeroBlocks += 1;
+  const bad = (code: FindingCode, what: string): false => {
+    const about = slot === NO_SLOT ? undefined : slot;
+    found(check, code, `${who} ${what}`, about, (mender) => mender.dropEntry(named));
     return false;
-  }
+  };
+  if (slot === NO_SLOT) counts.zeroBlocks += 1;
+  if (entry.epoch > epoch || entry.sequence >= next().sequence)
+    return bad("entry-corrupt", "has a generation that it can't have");
+  if (slot === NO_SLOT) return false;
+  const twice = `names slot ${slot}, which another entry names too`;
   if (table.isTenant(slot, objectId, block)) {
-    if (table.validBytesOf(slot) !== entry.validBytes)
-      found(check, "entry-corrupt", `${who} has a size that its slot can't have`, slot);
-    return true;
+    const fits = table.validBytesOf(slot) === entry.validBytes;
+    return fits || bad("entry-corrupt", `has a size that slot ${slot} can't have`);
   }
   const isOpen = table.surveying && slot < table.numbers && table.stateOf(slot) === STATE.unknown;
   if (!isOpen) {
-    if (isNamedByTenant(check, slot))
-      found(check, "slot-twice", `${who} names slot ${slot}, which another entry names too`, slot);
-    else found(check, "entry-slot", `${who} names slot ${slot}, which is not its own`, slot);
-    return false;
+    if (isNamedByTenant(check, slot)) return bad("slot-twice", twice);
+    return bad("entry-slot", `names slot ${slot}, which is not its own`);
   }
+  if (claimed?.[slot] === 1) return bad("slot-twice", twice);
+  if (factsOf(check, slot) === "missing") return bad("slot-missing", `names slot ${slot}, which has no file`);
   counts.unclaimed += 1;
-  if (claimed !== undefined && claimed[slot] === 1)
-    found(check, "slot-twice", `${who} names slot ${slot}, which another entry names too`, slot);
   if (claimed !== undefined) claimed[slot] = 1;
-  if (factsOf(check, slot) === "missing") found(check, "slot-missing", `slot ${slot} has no file`, slot);
   return true;
 }
 
@@ -78,7 +76,8 @@ async function checkBytes(check: Check, named: NamedEntry): Promise<void> {
   if (facts === "missing" || facts instanceof CacheError || !ground.files.isUsable(slot, facts)) return; // found with the slots
   const wantedBytes = checkedBytes(named.entry);
   if (facts.sizeBytes < wantedBytes) {
-    found(check, "slot-short", `slot ${slot} has ${facts.sizeBytes} bytes, its entry ${wantedBytes}`, slot);
+    const message = `slot ${slot} has ${facts.sizeBytes} bytes, its entry ${wantedBytes}`;
+    found(check, "slot-short", message, slot, (mender) => mender.dropEntry(named));
     return;
   }
   let bad: number | undefined;
@@ -93,9 +92,20 @@ async function checkBytes(check: Check, named: NamedEntry): Promise<void> {
   counts.bytesChecked += wantedBytes;
   if (stands(check, named)) {
     if (failure !== undefined)
-      found(check, "slot-unreadable", `slot ${slot} can't be read: ${failure.message}`, slot);
+      found(check, "slot-unreadable", `slot ${slot} can't be read: ${failure.message}`, slot, (mender) =>
+        // One that is still to be claimed has no owner yet: only the entry is known to be bad.
+        ground.table.stateOf(slot) === STATE.used
+          ? mender.setAside(slot, STATE.quarantined)
+          : mender.dropEntry(named),
+      );
     else if (bad !== undefined)
-      found(check, "checksum", `slot ${slot} differs from what was stored, first in group ${bad}`, slot);
+      found(
+        check,
+        "checksum",
+        `slot ${slot} differs from what was stored, first in group ${bad}`,
+        slot,
+        (mender) => mender.dropEntry(named),
+      );
   }
   await course.step(LOOK_BYTES, wantedBytes);
 }
@@ -103,8 +113,4 @@ async function checkBytes(check: Check, named: NamedEntry): Promise<void> {
 function stands({ ground }: Check, { objectId, block, entry }: NamedEntry): boolean {
   const now = ground.entryOf(objectId, block);
   return now?.slot === entry.slot && now.sequence === entry.sequence && now.version === entry.version;
-}
-
-function slotOf({ slot }: Entry): number | undefined {
-  return slot === NO_SLOT ? undefined : slot;
 }

@@ -1,11 +1,11 @@
 /**
- * Checks a cache that nobody owns, and changes nothing. An index that was not left clean is not mapped: it may be broken,
- * and the next start wipes it anyway.
+ * Checks a cache that nobody owns, and changes nothing unless it is to repair. An index that was not left clean is not mapped: it
+ * may be broken, and the next start wipes it anyway.
  */
 import fs from "node:fs";
 import { BlockIndex } from "../../index/block-index.js";
 import { CacheError, isCacheError } from "../../index/core/errors.js";
-import { Ledger } from "../../index/ledger.js";
+import { Ledger, type StateMark } from "../../index/ledger.js";
 import { type Checkpoint, readCheckpoint } from "../coherency/checkpoint.js";
 import { cachePaths, checkSignature, stateLockIn } from "../coherency/directory.js";
 import { INDEX_MAP_BYTES, indexDirectory } from "../coherency/open-state.js";
@@ -19,6 +19,8 @@ import { SlotTable } from "../slots/slot-table.js";
 import { Course, checkRate } from "./course.js";
 import { FindingList } from "./findings.js";
 import { type Counted, type Ground, noCounts } from "./ground.js";
+import { readableEntry } from "./readable-entry.js";
+import { repairDirectory } from "./repair.js";
 import { walk } from "./walk.js";
 
 export type { FsckFinding, FsckReport } from "../fsck-api.js";
@@ -52,6 +54,34 @@ interface Run {
  */
 export async function fsckDirectory(options: FsckDirectoryOptions): Promise<FsckReport> {
   checkRate(options.bytesPerSecond);
+  const { report, mark } = await look(options);
+  const { directory, stateDirectory, deep = false, repair } = options;
+  if (repair !== true || report.clean || !mayRepair(report, mark)) return report;
+  return repairDirectory({
+    directory,
+    ...(stateDirectory !== undefined && { stateDirectory }),
+    deep,
+    regime: mark.regime,
+    course: courseOf(options),
+    before: report.findings,
+  });
+}
+
+/** A ledger that is another cache's is for its operator to see to, and an index that can be verified is for the next start. */
+function mayRepair({ foundByCode }: FsckReport, { state, regime }: StateMark): boolean {
+  if (foundByCode["ledger-foreign"] !== undefined) return false;
+  return state !== "unclean" || regime !== "recoverable";
+}
+
+function courseOf({ bytesPerSecond, signal, onProgress }: FsckDirectoryOptions): Course {
+  return new Course({
+    bytesPerSecond: bytesPerSecond ?? Number.POSITIVE_INFINITY,
+    over: () => (signal?.aborted === true ? "it was told to end" : undefined),
+    onProgress,
+  });
+}
+
+async function look(options: FsckDirectoryOptions): Promise<{ report: FsckReport; mark: StateMark }> {
   const paths = cachePaths(options.directory, options.stateDirectory);
   const signature = fs.existsSync(paths.directory) ? checkSignature(paths.directory) : undefined;
   if (signature === undefined) {
@@ -67,7 +97,7 @@ export async function fsckDirectory(options: FsckDirectoryOptions): Promise<Fsck
       try {
         const run = { options, paths, ledger, findings: new FindingList(), counts: noCounts() };
         await check(run, signature.cacheId);
-        return run.findings.report(run.counts);
+        return { report: run.findings.report(run.counts), mark: ledger.mark };
       } finally {
         await ledger.close();
       }
@@ -161,29 +191,15 @@ async function walkClosed(
     slotsRoot: paths.slots,
     next: () => ({ sequence, objectId, volumeId }),
     objectsCounted: () => checkpoint.objects,
-    entryOf: (object, block) => entryIn(index, object, block),
+    entryOf: (object, block) => readableEntry(index, object, block),
     badGroup: (named) => firstBadGroup(files, checksummer, named),
     orders: undefined,
     marked: "clean",
   };
-  const course = new Course({
-    bytesPerSecond: options.bytesPerSecond ?? Number.POSITIVE_INFINITY,
-    over: () => (options.signal?.aborted === true ? "it was told to end" : undefined),
-    onProgress: options.onProgress,
-  });
+  const course = courseOf(options);
   try {
-    await walk({ ground, deep: options.deep === true, course, findings, counts });
+    await walk({ ground, deep: options.deep === true, mender: undefined, course, findings, counts });
   } finally {
     files.close();
-  }
-}
-
-/** What does not read back was found by the walk. */
-function entryIn(index: BlockIndex, objectId: number, block: number): ReturnType<BlockIndex["getEntry"]> {
-  try {
-    return index.getEntry(objectId, block);
-  } catch (error) {
-    if (isCacheError(error, "E_INDEX_CORRUPT")) return undefined;
-    throw error;
   }
 }

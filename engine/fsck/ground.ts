@@ -11,6 +11,7 @@ import type { SlotFiles } from "../slots/slot-files.js";
 import type { SlotTable } from "../slots/slot-table.js";
 import type { Course } from "./course.js";
 import type { FindingList } from "./findings.js";
+import type { Mender } from "./mender.js";
 import type { Orders } from "./orders.js";
 
 export interface Ground {
@@ -40,19 +41,29 @@ export type Counted = { -readonly [Key in keyof FsckCounts]: FsckCounts[Key] };
 export interface Check {
   readonly ground: Ground;
   readonly deep: boolean;
+  /** Given to repair what is found. */
+  readonly mender: Mender | undefined;
   readonly course: Course;
   readonly findings: FindingList;
   readonly counts: Counted;
 }
 
-/** @param slot the one that it is about. */
+/** Adds a finding, and repairs what it is about if that is wanted. @param slot the one that it is about. */
+// oxlint-disable-next-line max-params
 export function found(
-  { findings }: Pick<Check, "findings">,
+  { findings, mender }: Pick<Check, "findings" | "mender">,
   code: FsckFinding["code"],
   message: string,
   slot?: number,
+  repair?: (mender: Mender) => string | undefined,
 ): void {
-  findings.add({ code, message, ...(slot !== undefined && { slot }) });
+  const repaired = mender === undefined ? undefined : repair?.(mender);
+  findings.add({
+    code,
+    message,
+    ...(slot !== undefined && { slot }),
+    ...(repaired !== undefined && { repaired }),
+  });
 }
 
 export function noCounts(): Counted {

@@ -18,13 +18,26 @@ export async function checkMetadata(check: Check, { objects, nextObjectId }: Nam
   do {
     const slice = index.metadata.slice({ recordsMax: SLICE_RECORDS, after });
     for (const key of slice.damaged)
-      found(check, "metadata-corrupt", `the metadata record under ${key.toString("hex")} does not read back`);
+      found(
+        check,
+        "metadata-corrupt",
+        `the metadata record under ${key.toString("hex")} does not read back`,
+        undefined,
+        (mender) => mender.dropMetadataKey(key),
+      );
     for (const { kind, objectId, sequence } of slice.records) {
       counts.metadata += 1;
       if (kind === "reclaim") continue;
       if (sequence >= next().sequence)
-        found(check, "metadata-corrupt", `metadata (${kind}) of object ${objectId} has number ${sequence}`);
-      const isKnown = objects.has(objectId) || noted.has(objectId) || objectId >= nextObjectId;
+        found(
+          check,
+          "metadata-corrupt",
+          `metadata (${kind}) of object ${objectId} has number ${sequence}`,
+          undefined,
+          (mender) => mender.dropMetadata(objectId),
+        );
+      const isNew = objectId >= nextObjectId && objectId < next().objectId;
+      const isKnown = isNew || objects.has(objectId) || noted.has(objectId);
       if (!isKnown && suspects.size < SUSPECTS_MAX) suspects.add(objectId);
     }
     after = slice.next;
@@ -45,7 +58,13 @@ async function checkSuspects(check: Check, suspects: ReadonlySet<number>): Promi
   const noted = notedObjects(check);
   for (const objectId of suspects) {
     if (objects.has(objectId) || noted.has(objectId) || !index.metadata.has(objectId)) continue;
-    found(check, "metadata-orphan", `there is metadata of object ${objectId}, which no record names`);
+    found(
+      check,
+      "metadata-orphan",
+      `there is metadata of object ${objectId}, which no record names`,
+      undefined,
+      (mender) => mender.dropMetadata(objectId),
+    );
   }
 }
 

@@ -1,8 +1,9 @@
 /** Records of file systems, volumes and files: each reads back, has a number of its own, and belongs somewhere. */
 import { nameText } from "../../index/core/names.js";
-import type { ObjectRecord } from "../../index/records.js";
+import type { ObjectRecord, VolumeRecord } from "../../index/records.js";
 import { type Check, found } from "./ground.js";
 import { IdSet } from "./id-set.js";
+import type { Mender } from "./mender.js";
 
 /** Records that are looked at again at once; more of them wait for the next check. */
 const SUSPECTS_MAX = 10_000;
@@ -22,23 +23,50 @@ export async function checkNames(check: Check): Promise<Names> {
   course.begin("names", index.stats().objectCount);
   for (const { fs, stamp } of index.walks.systems()) {
     if (stamp >= next().sequence)
-      found(check, "volume-corrupt", `file system ${text(fs)} has stamp ${stamp}, which none can have yet`);
+      found(
+        check,
+        "volume-corrupt",
+        `file system ${text(fs)} has stamp ${stamp}, which none can have yet`,
+        undefined,
+        (mender) => mender.renewSystem(fs),
+      );
     await course.step();
   }
-  const volumes = await volumeIds(check, (id, name) => {
+  const volumes = await volumeIds(check, (volume) => {
     counts.volumes += 1;
-    if (id >= next().volumeId)
-      found(check, "volume-corrupt", `volume ${name} has number ${id}, which none can have yet`);
+    if (volume.id < next().volumeId) return;
+    const name = `${text(volume.fs)}/${text(volume.volume)}`;
+    found(
+      check,
+      "volume-corrupt",
+      `volume ${name} has number ${volume.id}, which none can have yet`,
+      undefined,
+      (mender) => mender.dropVolume(volume),
+    );
   });
   const objects = new IdSet();
   const suspects: ObjectRecord[] = [];
   for (const record of index.walks.objects()) {
     counts.objects += 1;
-    if (record.id >= next().objectId)
-      found(check, "object-corrupt", `${whoOf(record)} has number ${record.id}, which none can have yet`);
-    if (!objects.add(record.id))
-      found(check, "object-twice", `${whoOf(record)} has object id ${record.id}, which another has too`);
-    if (!volumes.has(record.volumeId) && suspects.length < SUSPECTS_MAX) suspects.push(record);
+    const drop = (mender: Mender) => mender.dropObject(record);
+    const { id } = record;
+    if (id >= next().objectId)
+      found(
+        check,
+        "object-corrupt",
+        `${whoOf(record)} has number ${id}, which none can have yet`,
+        undefined,
+        drop,
+      );
+    else if (!objects.add(id))
+      found(
+        check,
+        "object-twice",
+        `${whoOf(record)} has object id ${id}, which another has too`,
+        undefined,
+        drop,
+      );
+    else if (!volumes.has(record.volumeId) && suspects.length < SUSPECTS_MAX) suspects.push(record);
     await course.step();
   }
   await checkSuspects(check, suspects);
@@ -56,18 +84,21 @@ async function checkSuspects(check: Check, suspects: readonly ObjectRecord[]): P
         check,
         "object-orphan",
         `${whoOf(record)} is of volume ${record.volumeId}, which no record names`,
+        undefined,
+        (mender) => mender.dropObject(record),
       );
   }
 }
 
 async function volumeIds(
   { ground, course }: Check,
-  onVolume: (id: number, name: string) => void,
+  onVolume: (volume: VolumeRecord) => void,
 ): Promise<IdSet> {
   const ids = new IdSet();
-  for (const { id, fs, volume } of ground.index.volumes()) {
-    ids.add(id);
-    onVolume(id, `${text(fs)}/${text(volume)}`);
+  for (const volume of ground.index.volumes()) {
+    ids.add(volume.id);
+    onVolume(volume);
+
     await course.step();
   }
   return ids;

@@ -1,6 +1,6 @@
 /** Checks of an open cache, one at a time, beside its service. */
 import { CacheError, messageOf } from "../../index/core/errors.js";
-import type { Blocks } from "../blocks.js";
+
 import type { DriveHealth } from "../drive-health.js";
 import type { SlotLinks } from "../cull/linked-slots.js";
 import { monotonicMs } from "../clock.js";
@@ -16,18 +16,18 @@ import type { OpenState } from "../coherency/open-state.js";
 import type { Checksummer } from "../slots/checksums.js";
 import { heldBadGroup } from "../slots/intact.js";
 import type { SlotFiles } from "../slots/slot-files.js";
-import type { SlotTable } from "../slots/slot-table.js";
+
 import { CheckEnded, Course, checkRate } from "./course.js";
 import { FindingList } from "./findings.js";
 import { type Counted, type Ground, noCounts } from "./ground.js";
+import { OpenMender, type OpenParts } from "./mend-open.js";
 import { Orders } from "./orders.js";
 import { walk } from "./walk.js";
 
-export interface OnlineParts {
-  readonly table: SlotTable;
+export interface OnlineParts extends OpenParts {
   readonly files: SlotFiles;
   readonly links: SlotLinks;
-  readonly blocks: Blocks;
+
   readonly checksummer: Checksummer;
   readonly health: DriveHealth;
   readonly state: OpenState;
@@ -39,6 +39,8 @@ export interface OnlineParts {
 interface Run {
   readonly id: number;
   readonly deep: boolean;
+  readonly repair: boolean;
+
   readonly course: Course;
   readonly findings: FindingList;
   readonly counts: Counted;
@@ -73,7 +75,7 @@ export class OnlineFsck {
   }
 
   status(after: number): FsckStatus {
-    const { id, state, deep, reason, course, findings, counts } = this.#run;
+    const { id, state, deep, repair, reason, course, findings, counts } = this.#run;
     this.#run.askedMs = monotonicMs();
     const report = findings.report(counts);
     return {
@@ -82,6 +84,7 @@ export class OnlineFsck {
       id,
       state,
       deep,
+      repair,
       progress: course.progress,
       ...(reason !== undefined && { reason }),
     };
@@ -93,11 +96,12 @@ export class OnlineFsck {
     await this.#running;
   }
 
-  #newRun({ deep = false, bytesPerSecond }: FsckOptions, id: number): Run {
+  #newRun({ deep = false, repair = false, bytesPerSecond }: FsckOptions, id: number): Run {
     const rate = bytesPerSecond ?? (deep ? FSCK_BYTES_PER_SECOND : Number.POSITIVE_INFINITY);
     const run: Run = {
       id,
       deep,
+      repair,
       course: new Course({ bytesPerSecond: rate, over: () => this.#whyOver(run) }),
       findings: new FindingList(),
       counts: noCounts(),
@@ -118,9 +122,10 @@ export class OnlineFsck {
   /** Never rejects. */
   async #check(run: Run): Promise<void> {
     const { log } = this.#parts;
-    const { course, findings, counts, deep } = run;
+    const { course, findings, counts, deep, repair } = run;
+    const mender = repair ? new OpenMender(this.#parts) : undefined;
     try {
-      await walk({ ground: this.#ground(), deep, course, findings, counts });
+      await walk({ ground: this.#ground(), deep, mender, course, findings, counts });
       run.state = "done";
     } catch (error) {
       run.state = error instanceof CheckEnded ? "stopped" : "failed";

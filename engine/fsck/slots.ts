@@ -1,9 +1,10 @@
 /** Every slot: in exactly one state, with the file and the place that go with it. All of one slot is looked at in one moment. */
 import { CacheError } from "../../index/core/errors.js";
-import { PAGE_BYTES, SLOT_BYTES } from "../../index/core/layout.js";
+import { PAGE_BYTES, SLOT_BYTES, pagesOf } from "../../index/core/layout.js";
 import { SLOT_STATES, STATE } from "../slots/slot-table.js";
 import { LOOK_BYTES } from "./course.js";
 import { type Check, factsOf, found } from "./ground.js";
+import type { AsideState, Mender } from "./mender.js";
 
 /**
  * What a file system may allocate beyond the counted pages, of one slot, before that is a finding. Too little is none at
@@ -38,45 +39,50 @@ export async function checkSlots(check: Check): Promise<void> {
 }
 
 function checkSlot(check: Check, slot: number): void {
-  const { table, files, orders, entryOf } = check.ground;
+  const { table, orders, entryOf } = check.ground;
   const state = table.stateOf(slot);
   if (state !== STATE.used && state !== STATE.free && state !== STATE.quarantined) return;
-  if (state === STATE.used) {
-    const entry = entryOf(table.objectIdOf(slot), table.blockOf(slot));
-    if (entry?.slot !== slot) found(check, "slot-orphan", `slot ${slot} is used and no entry names it`, slot);
-  }
   const misplaced = state === STATE.quarantined ? undefined : orders?.misplaced(slot);
-  if (misplaced !== undefined)
+  if (misplaced !== undefined) {
+    // Only a start makes these orders anew; a slot out of order can't be moved either.
     found(check, state === STATE.used ? "recency" : "free-list", `slot ${slot}: ${misplaced}`, slot);
+    return;
+  }
+  checkFile(check, slot);
+  if (table.stateOf(slot) !== STATE.used) return;
+  const entry = entryOf(table.objectIdOf(slot), table.blockOf(slot));
+  if (entry?.slot !== slot)
+    found(check, "slot-orphan", `slot ${slot} is used and no entry names it`, slot, (mender) =>
+      mender.freeSlot(slot),
+    );
+}
+
+function checkFile(check: Check, slot: number): void {
+  const { table, files } = check.ground;
+  const aside = (state: AsideState) => (mender: Mender) => mender.setAside(slot, state);
   const facts = factsOf(check, slot);
   if (facts === "missing") {
-    found(check, "slot-missing", `slot ${slot} has no file`, slot);
+    found(check, "slot-missing", `slot ${slot} has no file`, slot, aside(STATE.retired));
     return;
   }
   const isKnown = !(facts instanceof CacheError);
   if (isKnown) check.counts.allocatedBytes += facts.allocatedBytes;
-  if (state === STATE.quarantined) return; // it was set aside for what it is
+  if (table.stateOf(slot) === STATE.quarantined) return; // it was set aside for what it is
   if (!isKnown || !files.isUsable(slot, facts)) {
     const what = `slot ${slot} is no plain file of ours with one name and at most ${SLOT_BYTES} bytes`;
-    found(check, "slot-kind", isKnown ? what : `${what}: ${facts.message}`, slot);
+    const message = isKnown ? what : `${what}: ${facts.message}`;
+    found(check, "slot-kind", message, slot, aside(STATE.quarantined));
     return;
   }
   const countedBytes = table.pagesOf(slot) * PAGE_BYTES;
   const { sizeBytes, allocatedBytes } = facts;
-  if (sizeBytes > countedBytes)
-    found(
-      check,
-      "slot-accounting",
-      `slot ${slot} is ${sizeBytes} bytes long, ${countedBytes} are counted`,
-      slot,
-    );
-  else if (allocatedBytes > countedBytes + ALLOCATION_SLACK_BYTES)
-    found(
-      check,
-      "slot-accounting",
-      `slot ${slot} occupies ${allocatedBytes} bytes, ${countedBytes} are counted`,
-      slot,
-    );
+  if (sizeBytes > countedBytes) {
+    const message = `slot ${slot} is ${sizeBytes} bytes long, ${countedBytes} are counted`;
+    found(check, "slot-accounting", message, slot, (mender) => mender.recount(slot, pagesOf(sizeBytes)));
+  } else if (allocatedBytes > countedBytes + ALLOCATION_SLACK_BYTES) {
+    const message = `slot ${slot} occupies ${allocatedBytes} bytes, ${countedBytes} are counted`;
+    found(check, "slot-accounting", message, slot, aside(STATE.quarantined));
+  }
 }
 
 /** States, pages and valid bytes of all slots, added up anew in one turn: some nanoseconds a slot. */

@@ -7,6 +7,7 @@ import { shownPath } from "../../index/core/own-files.js";
 import { SLOTS_PER_DIRECTORY } from "../slots/slot-paths.js";
 import { STATE } from "../slots/slot-table.js";
 import { type Check, found } from "./ground.js";
+import { removeStray } from "./mender.js";
 
 export async function checkStrays(check: Check): Promise<void> {
   const { course, ground } = check;
@@ -21,7 +22,8 @@ export async function checkStrays(check: Check): Promise<void> {
     }
     for (const name of await namesIn(below)) {
       const file = path.join(below, name);
-      if (!belongs(check, Number(entry.name), name) && isThere(file)) stray(check, below, name);
+      if (!belongs(check, Number(entry.name), name) && isThere(file))
+        stray(check, below, name, isSlotName(Number(entry.name), name) ? () => removeStray(file) : undefined);
       await course.step();
     }
   }
@@ -29,13 +31,14 @@ export async function checkStrays(check: Check): Promise<void> {
 
 /** A slot's number in its directory: its file exists, or is about to. */
 function belongs({ ground: { table } }: Check, directory: number, name: string): boolean {
+  if (!isSlotName(directory, name)) return false;
   const slot = Number(name);
-  return (
-    /^(0|[1-9][0-9]*)$/.test(name) &&
-    Math.floor(slot / SLOTS_PER_DIRECTORY) === directory &&
-    slot < table.numbers &&
-    table.stateOf(slot) !== STATE.retired
-  );
+  return slot < table.numbers && table.stateOf(slot) !== STATE.retired;
+}
+
+/** A name that only we give: what has another may be somebody's, and is left to him. */
+function isSlotName(directory: number, name: string): boolean {
+  return /^(0|[1-9][0-9]*)$/.test(name) && Math.floor(Number(name) / SLOTS_PER_DIRECTORY) === directory;
 }
 
 /** The directory was read a while ago. */
@@ -52,6 +55,8 @@ async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-function stray(check: Check, directory: string, name: string): void {
-  found(check, "slot-stray", `${shownPath(path.join(directory, nameText(name)))} belongs to no slot`);
+// oxlint-disable-next-line max-params
+function stray(check: Check, directory: string, name: string, repair?: () => string | undefined): void {
+  const file = shownPath(path.join(directory, nameText(name)));
+  found(check, "slot-stray", `${file} belongs to no slot`, undefined, repair);
 }

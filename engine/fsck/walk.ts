@@ -29,9 +29,14 @@ export async function walk(check: Check): Promise<void> {
   const seen = new Set<string>();
   const before = index.watchDamage((where, error) => {
     const name = `${where.table} ${where.key.toString("hex")}`;
-    if (!seen.has(name)) found(check, DAMAGE_CODES[where.table], error.message);
+    if (seen.has(name)) return;
     seen.add(name);
-    if (!isSystem(where)) before(where, error);
+    const fs = systemOf(where);
+    found(check, DAMAGE_CODES[where.table], error.message, undefined, (mender) =>
+      fs === undefined ? mender.dropDamaged(where) : mender.renewSystem(fs),
+    );
+    // Whoever has the cache open drops what he meets; a file system's record says what of it does not count any more.
+    if (fs === undefined) before(where, error);
   });
   try {
     check.course.begin("ledger");
@@ -42,18 +47,20 @@ export async function walk(check: Check): Promise<void> {
     await checkSlots(check);
     await checkStrays(check);
     await checkCounts(check, seen.size > 0);
+    if (check.mender !== undefined) await index.settled();
   } finally {
     index.watchDamage(before);
   }
 }
 
-/** What may not be dropped: a file system's record says what of it does not count any more. */
-function isSystem({ table, key }: DamagedKey): boolean {
-  if (table !== "volumes") return false;
+/** The file system whose own record this is. */
+function systemOf({ table, key }: DamagedKey): Buffer | undefined {
+  if (table !== "volumes") return undefined;
   try {
-    return decodeVolumeKey(key).kind === "fs";
+    const parts = decodeVolumeKey(key);
+    return parts.kind === "fs" ? parts.fs : undefined;
   } catch (error) {
-    if (isCacheError(error, "E_INDEX_CORRUPT")) return false;
+    if (isCacheError(error, "E_INDEX_CORRUPT")) return undefined;
     throw error;
   }
 }
@@ -61,12 +68,21 @@ function isSystem({ table, key }: DamagedKey): boolean {
 async function checkCounts(check: Check, isDamaged: boolean): Promise<void> {
   const { index, objectsCounted } = check.ground;
   check.course.begin("counts");
-  if (isDamaged) return; // they follow
+  const { mender } = check;
+  if (isDamaged && mender === undefined) return; // they follow
+
   for (let tries = 0; tries < COUNT_TRIES_MAX; tries += 1) {
     if (index.queuedChanges === 0) {
       const { objectCount } = index.stats();
-      if (objectCount !== objectsCounted())
-        found(check, "object-count", `there are ${objectCount} files, ${objectsCounted()} are counted`);
+      if (isDamaged) mender?.countObjects(objectCount);
+      else if (objectCount !== objectsCounted())
+        found(
+          check,
+          "object-count",
+          `there are ${objectCount} files, ${objectsCounted()} are counted`,
+          undefined,
+          (mender) => mender.countObjects(objectCount),
+        );
       return;
     }
     await index.committed();

@@ -36,7 +36,7 @@ test("reports a clean cache, by the daemon while one runs", async () => {
   });
 });
 
-test("tells what it finds, and is kept out by an owner who cannot be asked", async () => {
+test("tells what it finds, repairs it if asked, and is kept out by an owner who cannot be asked", async () => {
   await withDaemon(async (daemon) => {
     await daemon.run(["put", ...TAG], { input: "content" });
     writeFileSync(join(daemon.directory, "slots", "0", "0"), "another");
@@ -45,6 +45,12 @@ test("tells what it finds, and is kept out by an owner who cannot be asked", asy
     assert.equal(deep.status, 4);
     assert.match(deep.stdout, /^checksum: slot 0 differs .*\nBy code: checksum 1\n1 findings: 1 entries/);
     for (const rate of ["some", "1"]) assert.equal((await daemon.run(["fsck", "--rate", rate])).status, 16);
+    const repair = await daemon.run(["fsck", "--deep", "--repair"]);
+    assert.equal(repair.status, 1);
+    assert.match(repair.stdout, /^checksum: slot 0 .* \(repaired: the entry is dropped\)$/m);
+    assert.match(repair.stdout, /^1 findings, 1 repaired: /m);
+    assert.equal((await daemon.run(["fsck", "--deep"])).status, 0);
+    assert.equal((await daemon.run(["get", ...TAG])).status, 1);
     const busy = await daemon.run(["fsck", "--socket", "none"]);
     assert.equal(busy.status, 8);
     assert.match(onlyLine(busy), new RegExp(`\\b${daemon.child.pid}\\b`));

@@ -8,10 +8,20 @@ import { CheckEnded } from "../../../engine/fsck/course.js";
 import { type FollowOptions, followFsck } from "../../../engine/fsck/follow.js";
 import { FSCK_BYTES_PER_SECOND_MIN } from "../../../engine/fsck-api.js";
 import { PAGE_BYTES, SLOT_BYTES } from "../../../index/core/layout.js";
+import { fsckDirectory } from "../../../engine/fsck/fsck.js";
+import {
+  BLOCKS as BROKEN_BLOCKS,
+  BYTES as BROKEN_BYTES,
+  BROKEN_CASES,
+  type BrokenCase,
+  breakCache,
+  makeSound,
+} from "../../support/broken.js";
 import { roundsOf } from "../../support/effort.js";
 import {
   MIB,
   bytesOf,
+  expectHit,
   openAt,
   randomOf,
   slotFiles,
@@ -112,6 +122,40 @@ online("finds what happened to slot files", async () => {
     assert.deepEqual(await codesOf(cache, { deep: true }), ["checksum 1", "slot-short 2", ...cheap]);
     assert.equal((await cache.status()).slots.used, BLOCKS, "it changes nothing");
   });
+});
+
+online("finds and repairs on an open cache what it does on a closed one", async () => {
+  const isSlotDamage = ({ damage }: BrokenCase): boolean =>
+    damage.length > 0 && damage.every((one) => "file" in one && one.file.startsWith("slots"));
+  for (const one of BROKEN_CASES.filter(isSlotDamage)) {
+    await withPlace(async (directory) => {
+      await makeSound(directory);
+      const cache = await openAt(directory);
+      try {
+        await breakCache(directory, one.damage);
+        const options = { ...FAST, deep: true };
+        const { found, foundByCode } = await followFsck(cache.fsck, options);
+        assert.deepEqual(Object.keys(foundByCode).toSorted(), one.deep ?? one.finds, one.name);
+        const repair = await followFsck(cache.fsck, { ...options, repair: true });
+        assert.equal(repair.found, found, one.name);
+        const left = repair.findings.filter(({ repaired }) => repaired === undefined);
+        assert.deepEqual([...new Set(left.map(({ code }) => code))], one.left ?? [], one.name);
+        const after = await followFsck(cache.fsck, options);
+        assert.deepEqual(Object.keys(after.foundByCode), one.left ?? [], one.name);
+        for (let block = 0; block <= BROKEN_BLOCKS; block += 1) {
+          const result = await cache.get(tagOf(block));
+          if (one.hits?.includes(block)) expectHit(result, bytesOf(block, BROKEN_BYTES));
+          else assert.equal(result.kind, "miss", one.name);
+          await store(cache, tagOf(block), bytesOf(block + 50, BYTES)); // what was repaired takes new tenants
+        }
+        assert.deepEqual(Object.keys((await followFsck(cache.fsck, options)).foundByCode), one.left ?? []);
+      } finally {
+        await cache.close();
+      }
+      const { foundByCode } = await fsckDirectory({ directory, deep: true });
+      assert.deepEqual(Object.keys(foundByCode), one.left ?? [], one.name);
+    });
+  }
 });
 
 online("is one at a time, and ends when it is told to", async () => {
