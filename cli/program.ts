@@ -31,13 +31,14 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   wipe: async () => (await import("./commands/wipe.js")).addWipe,
   scrub: async () => (await import("./commands/scrub.js")).addScrub,
   fsck: async () => (await import("./commands/fsck.js")).addFsck,
+  quarantine: async () => (await import("./commands/quarantine.js")).addQuarantine,
   demo: async () => (await import("./commands/demo.js")).addDemo,
 };
 
 const EXIT_HELP = `
 Exit status, as in sysexits(3): 0 done, 1 answered with no (a miss, not all cached), 64 wrong command line,
 65 wrong data, 66 no input, 69 no daemon, 70 a bug, 74 drive or file system failed, 75 busy or no room for
-now, 78 wrong setting, config file or directory. fsck has those of fsck(8): 0, 4, 8, 16.
+now, 78 wrong setting, config file or directory. fsck has those of fsck(8): 0, 1, 4, 8, 16, 32.
 
 Whoever can reach the socket can read everything in the cache.`;
 

@@ -23,6 +23,7 @@ import type { HoldStatus, OpenFileCalls } from "./open-api.js";
 
 export type * from "./api-counts.js";
 export type * from "./fsck-api.js";
+export type * from "./quarantine-api.js";
 export type { NameBytes } from "../index/core/names.js";
 export type { HealthStatus } from "./drive-health.js";
 export type { Lease, LeaseOptions, LeaseResult, LeasingCache } from "./lease-api.js";

@@ -1,4 +1,5 @@
 /** What checks a cache as a whole, and tells what it found. Types and limits, as api.ts. */
+import type { QuarantineCalls } from "./quarantine-api.js";
 
 /**
  * What fsck finds; codes stay the same from version to version.
@@ -179,6 +180,8 @@ export const FSCK_ABANDONED_MS = 60_000;
  * moment, under the order in which the cache itself changes.
  */
 export interface FsckCalls {
+  /** Slots that were set aside. */
+  readonly quarantine: QuarantineCalls;
   /** Begins a check; one at a time. @throws {CacheError} E_ARGUMENT, E_CLOSED; E_BUSY while one runs. */
   start(options?: FsckOptions): Promise<FsckStatus>;
   /** How far it is, with findings from number `after` on, FINDINGS_A_STATUS_MAX at most. @throws {CacheError} E_ARGUMENT, E_CLOSED. */

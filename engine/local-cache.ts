@@ -64,7 +64,7 @@ export class LocalCache implements OwnedCache {
   private constructor(options: SessionOptions) {
     this.#session = new Session(options);
     this.#admin = new Admin(this.#session.admin, this.#session.pinKeeper, this.#betweenWipes);
-    this.fsck = fsckCalls(this.#session.fsck, this.#betweenWipes);
+    this.fsck = fsckCalls(this.#session.checkers, this.#betweenWipes);
     this.#start = { ...options.state.start, ms: 0 };
   }
 
@@ -289,7 +289,7 @@ export class LocalCache implements OwnedCache {
   }
 
   scrub(options: ScrubOptions = {}): Promise<void> {
-    return this.#betweenWipes(() => this.#session.scrub.request(checkScrub(options)));
+    return this.#betweenWipes(() => this.#session.checkers.scrub.request(checkScrub(options)));
   }
 
   pins(page?: PageOptions<number>): Promise<PinPage> {
@@ -360,7 +360,7 @@ export class LocalCache implements OwnedCache {
       holds: this.holds,
       start: this.#start,
       onUnclean: state.regime === "recoverable" ? "verify" : "wipe",
-      scrub: this.#session.scrub.status,
+      scrub: this.#session.checkers.scrub.status,
     });
   }
 

@@ -10,7 +10,7 @@ import type { AdminParts } from "./admin/admin.js";
 import { PinKeeper } from "./admin/pins.js";
 import { Walks } from "./admin/walks.js";
 import { markClean } from "./coherency/close-state.js";
-import { type Recovery, checkersOf } from "./coherency/recovery.js";
+import { type Checkers, checkersOf } from "./coherency/recovery.js";
 import { createIndex, releaseState, removeOldIndexes } from "./coherency/open-state.js";
 import { Counters } from "./counters.js";
 import { SlotLinks } from "./cull/linked-slots.js";
@@ -22,7 +22,7 @@ import type { GivenBack } from "./cull/give-back.js";
 import type { DirectSource } from "./direct-api.js";
 import { LocalDirectSource } from "./direct/direct-source.js";
 import { type DriveParts, openDriveParts, shareFiles } from "./drive-parts.js";
-import type { OnlineFsck } from "./fsck/online.js";
+
 import { Housekeeper } from "./housekeeper.js";
 import { IndexGauge } from "./index-gauge.js";
 import { Latencies } from "./latencies.js";
@@ -30,7 +30,7 @@ import { newLife } from "./life.js";
 import type { Limits, Standing } from "./limits.js";
 import { OpenFiles } from "./open-files.js";
 import { type ObjectCounters, Objects } from "./objects.js";
-import type { Scrub } from "./scrub.js";
+
 import { Checksummer } from "./slots/checksums.js";
 import { HotSlots } from "./slots/hot.js";
 import { nodeIo } from "./slots/io.js";
@@ -63,9 +63,8 @@ export class Session {
   readonly openFiles: OpenFiles;
   readonly #pins: PinSet;
   readonly #links = new SlotLinks();
-  readonly scrub: Scrub;
-  readonly fsck: OnlineFsck;
-  readonly #recovery: Recovery;
+  readonly checkers: Checkers;
+
   readonly sequence: Sequence;
   readonly onDrive: DriveParts;
   readonly direct: DirectSource | undefined;
@@ -108,7 +107,7 @@ export class Session {
         checksummer,
         log,
         now,
-        claim: (named, volume) => this.#recovery.claim(named, volume),
+        claim: (named, volume) => this.checkers.recovery.claim(named, volume),
       },
       this.#newLife(state.index, this.#newObjects(state.index, state.objectCounters), state.epoch),
     );
@@ -127,10 +126,7 @@ export class Session {
       ...common,
       takeStamp: this.sequence.takeStamp,
     });
-    const { scrub, recovery, fsck } = this.#checkers(checksummer);
-    this.scrub = scrub;
-    this.fsck = fsck;
-    this.#recovery = recovery;
+    this.checkers = this.#checkersOf(checksummer);
     this.#removing = removeOldIndexes(state.paths, state.epoch, log);
   }
 
@@ -146,15 +142,13 @@ export class Session {
     };
   }
 
-  #checkers(checksummer: Checksummer): ReturnType<typeof checkersOf> {
-    const { files, health } = this.onDrive;
+  #checkersOf(checksummer: Checksummer): Checkers {
     return checkersOf({
       ...this.admin,
       counters: this.counters,
       state: this.options.state,
       log: this.options.log,
-      files,
-      health,
+      ...this.onDrive,
       checksummer,
       links: this.#links,
       nextSequence: () => this.sequence.next,
@@ -217,7 +211,7 @@ export class Session {
     room.giveAllFree();
     await this.pinKeeper.refit();
     await room.fit();
-    this.#recovery.start();
+    this.checkers.recovery.start();
     this.#countVolumes();
     this.housekeeper.takeUp();
     this.onDrive.drive.watch(() => this.blocks.life.room.driveChanged());
@@ -270,7 +264,7 @@ export class Session {
       this.onDrive.health.resume();
       this.housekeeper.takeUp(); // what was given up half-way
       this.admin.walks.resume();
-      this.#recovery.start();
+      this.checkers.recovery.start();
     }
     await old.index.close().catch((error: unknown) => {
       log("warn", "the index of the last epoch did not close", { error: messageOf(error) });
@@ -284,7 +278,7 @@ export class Session {
     this.table.wipe();
     this.blocks.life.objects.giveUpTallies();
     this.housekeeper.clear();
-    this.#recovery.watch(index);
+    this.checkers.recovery.watch(index);
     const objects = this.#newObjects(index, { ...NO_NAMES });
     this.blocks.startLife(this.#newLife(index, objects, epoch));
     this.#regroup();
@@ -324,9 +318,9 @@ export class Session {
     const ended = Promise.all([
       this.housekeeper.stop(),
       this.admin.walks.stop(),
-      this.fsck.stop("the cache was wiped or closed"),
+      this.checkers.fsck.stop("the cache was wiped or closed"),
       this.blocks.life.room.close(),
-      this.#recovery.stop(),
+      this.checkers.recovery.stop(),
       this.onDrive.health.stop(),
     ])
       .then(() => this.blocks.idle())

@@ -5,6 +5,7 @@
 import type { BlockIndex } from "../../index/block-index.js";
 import { messageOf } from "../../index/core/errors.js";
 import { OnlineFsck, type OnlineParts } from "../fsck/online.js";
+import { Quarantine, type QuarantineParts } from "../quarantine.js";
 import { Scrub } from "../scrub.js";
 import type { Counters } from "../counters.js";
 import type { NamedEntry } from "../slots/intact.js";
@@ -98,12 +99,20 @@ export class Recovery {
   }
 }
 
-/** What checks a session's content: the scrub, fsck, and what goes on after an unclean end. */
+/** What checks a session's content. */
+export interface Checkers {
+  readonly scrub: Scrub;
+  readonly fsck: OnlineFsck;
+  readonly quarantine: Quarantine;
+  /** What goes on after an unclean end. */
+  readonly recovery: Recovery;
+}
+
 export function checkersOf(
   parts: Omit<RecoveryParts, "scrub" | "sessionSequence" | "onCorrupt"> & {
     readonly counters: Counters;
-  } & Omit<OnlineParts, keyof SurveyParts>,
-): { readonly scrub: Scrub; readonly recovery: Recovery; readonly fsck: OnlineFsck } {
+  } & Omit<OnlineParts & QuarantineParts, keyof SurveyParts>,
+): Checkers {
   const { counters, health, log, state } = parts;
   const onCorrupt = (what: string, slot: number): void => {
     counters.corrupt += 1;
@@ -112,5 +121,5 @@ export function checkersOf(
   const scrub = new Scrub({ ...parts, onCorrupt, sick: () => health.sick });
   const recovery = new Recovery({ ...parts, onCorrupt, scrub, sessionSequence: state.nextSequence });
   recovery.watch(state.index);
-  return { scrub, recovery, fsck: new OnlineFsck(parts) };
+  return { scrub, recovery, fsck: new OnlineFsck(parts), quarantine: new Quarantine(parts) };
 }

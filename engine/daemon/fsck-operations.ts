@@ -12,6 +12,7 @@ import { checkInteger } from "./arguments.js";
 import { mapOf, mapsOf } from "./field-maps.js";
 import type { Fields } from "./fields.js";
 import { type Header, wireInteger } from "./headers.js";
+import { QUARANTINE_FILES, type QuarantineCalls } from "../quarantine-api.js";
 import type { Operation, OperationServices } from "./operation.js";
 import { encodeMap } from "./status-codec.js";
 
@@ -39,10 +40,39 @@ const stop: Operation = {
   run: async (_request, services) => replyOf(await fsckOf(services).stop()),
 };
 
+const list: Operation = {
+  payload: false,
+  async run({ fields }, services) {
+    const after = fields.has("after") ? { after: fields.uint("after", COUNT_MAX) } : {};
+    const limit = fields.has("limit") ? { limit: fields.uint("limit", COUNT_MAX) } : {};
+    const page = await fsckOf(services).quarantine.list({ ...after, ...limit });
+    return { header: { status: "ok", ...encodeMap(page) } };
+  },
+};
+
+const retry: Operation = {
+  payload: false,
+  async run({ fields }, services) {
+    const report = await fsckOf(services).quarantine.retry(fields.uint("slot", COUNT_MAX));
+    return { header: { status: "ok", ...encodeMap(report) } };
+  },
+};
+
+const release: Operation = {
+  payload: false,
+  async run({ fields }, services) {
+    await fsckOf(services).quarantine.release(fields.uint("slot", COUNT_MAX));
+    return { header: { status: "ok" } };
+  },
+};
+
 export const FSCK_OPERATIONS: ReadonlyArray<readonly [string, Operation]> = [
   ["fsckStart", start],
   ["fsck", show],
   ["fsckStop", stop],
+  ["quarantine", list],
+  ["quarantineRetry", retry],
+  ["quarantineRelease", release],
 ];
 
 function fsckOf({ fsck }: OperationServices): FsckCalls {
@@ -54,9 +84,13 @@ function replyOf(status: FsckStatus) {
   return { header: { status: "ok", fsck: encodeMap(status) } };
 }
 
-/** The client's half. @param ask sends a request and resolves with its reply. */
-export function fsckClient(ask: (action: string, headerOf: () => Header) => Promise<Fields>): FsckCalls {
+/** Sends a request and resolves with its reply. */
+type Ask = (action: string, headerOf: () => Header) => Promise<Fields>;
+
+/** The client's half. */
+export function fsckClient(ask: Ask): FsckCalls {
   return {
+    quarantine: quarantineClient(ask),
     start: async ({ deep = false, repair = false, bytesPerSecond } = {}) =>
       decodeFsck(
         await ask("begin a check", () => ({
@@ -76,6 +110,34 @@ export function fsckClient(ask: (action: string, headerOf: () => Header) => Prom
         })),
       ),
     stop: async () => decodeFsck(await ask("end the check", () => ({ op: "fsckStop" }))),
+  };
+}
+
+function quarantineClient(ask: Ask): QuarantineCalls {
+  const uint = (name: string, value: number) => wireInteger(checkInteger(name, value, COUNT_MAX));
+  return {
+    async list({ after, limit } = {}) {
+      const reply = await ask("list the quarantine", () => ({
+        op: "quarantine",
+        ...(after !== undefined && { after: uint("after", after) }),
+        ...(limit !== undefined && { limit: uint("limit", limit) }),
+      }));
+      const slots = mapsOf(reply, "slots").map((found) => ({
+        slot: found.uint("slot", COUNT_MAX),
+        bytes: found.uint("bytes", COUNT_MAX),
+        file: oneOf(QUARANTINE_FILES, found.text("file")),
+      }));
+      return { slots, more: reply.flag("more") };
+    },
+    async retry(slot) {
+      const header = () => ({ op: "quarantineRetry", slot: uint("slot", slot) });
+      const reply = await ask("try a slot", header);
+      const reason = reply.has("reason") ? { reason: reply.text("reason") } : {};
+      return { slot: reply.uint("slot", COUNT_MAX), free: reply.flag("free"), ...reason };
+    },
+    async release(slot) {
+      await ask("release a slot", () => ({ op: "quarantineRelease", slot: uint("slot", slot) }));
+    },
   };
 }
 

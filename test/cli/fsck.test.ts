@@ -1,6 +1,6 @@
 /** fsck as a user runs it, on a cache that a daemon has open and on one that nobody has. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { linkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import { onlyLine, run, withDaemon } from "./run-cli.js";
@@ -54,6 +54,31 @@ test("tells what it finds, repairs it if asked, and is kept out by an owner who 
     const busy = await daemon.run(["fsck", "--socket", "none"]);
     assert.equal(busy.status, 8);
     assert.match(onlyLine(busy), new RegExp(`\\b${daemon.child.pid}\\b`));
+  });
+});
+
+test("shows what is set aside, tries it anew and gives it up", async () => {
+  await withDaemon(async (daemon, place) => {
+    await daemon.run(["put", ...TAG], { input: "content" });
+    assert.match((await daemon.run(["quarantine", "list"])).stdout, /^No slot is set aside$/m);
+    const file = join(daemon.directory, "slots", "0", "0");
+    linkSync(file, join(place, "second"));
+    assert.equal((await daemon.run(["fsck", "--repair"])).status, 1);
+    assert.equal(
+      (await daemon.run(["quarantine", "list"])).stdout,
+      "0: counts 4.0 KiB, its file is unusable\n",
+    );
+    const failed = await daemon.run(["quarantine", "retry", "--all"]);
+    assert.deepEqual([failed.status, failed.stdout], [1, "0: still set aside: its file is unusable\n"]);
+    rmSync(join(place, "second"));
+    const tried = await daemon.run(["quarantine", "retry", "0", "--json"]);
+    assert.deepEqual([tried.status, JSON.parse(tried.stdout)], [0, { slots: [{ slot: 0, free: true }] }]);
+    linkSync(file, join(place, "second"));
+    assert.equal((await daemon.run(["fsck", "--repair"])).status, 1);
+    assert.equal((await daemon.run(["quarantine", "release", "0"])).stdout, "Released 1 slots\n");
+    assert.equal((await daemon.run(["fsck", "--deep"])).status, 0);
+    for (const wrong of [["retry"], ["release", "--all", "0"], ["retry", "x"], ["release", "7"]])
+      assert.equal((await daemon.run(["quarantine", ...wrong])).status, 64);
   });
 });
 

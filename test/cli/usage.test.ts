@@ -23,6 +23,7 @@ const COMMANDS = [
   "tune",
   "wipe",
   "fsck",
+  "quarantine",
   "demo",
 ];
 const TAG = ["--fs", "f", "--volume", "v", "--inode", "i"];

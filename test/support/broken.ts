@@ -1,6 +1,7 @@
 /** Breaks a closed cache as fixtures/broken.json says. */
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "../../engine/coherency/checkpoint.js";
@@ -70,6 +71,17 @@ const GARBAGE = bytesOf(7, 40);
  * file system has a record of its own, and the ledger a pin and a note.
  */
 export async function makeSound(directory: string): Promise<void> {
+  template ??= makeTemplate();
+  fs.cpSync(await template, directory, { recursive: true });
+}
+
+let template: Promise<string> | undefined;
+
+/** Made once and copied: a copy takes a tenth of the time. */
+async function makeTemplate(): Promise<string> {
+  const place = fs.mkdtempSync(path.join(tmpdir(), "tagcache-sound-"));
+  process.once("exit", () => fs.rmSync(place, { recursive: true, force: true }));
+  const directory = path.join(place, "cache");
   const cache = await openAt(directory);
   const volume = await cache.acquireVolume("test", "handles");
   const cookie = await volume.acquireCookie("named", { sizeBytes: 10n });
@@ -81,6 +93,7 @@ export async function makeSound(directory: string): Promise<void> {
   await cache.putNote("test", "note", Buffer.from("kept"));
   await cookie.relinquish();
   await cache.close();
+  return directory;
 }
 
 /** Applies what one case says. */
