@@ -41,10 +41,8 @@ bench-peers: build ## install what users would pick instead, measure it too, wri
 bench-scale: build ## how start, wipe, memory and index grow to 4,000,000 blocks; some minutes, 1.5 GB in BENCH_DIR or /tmp
 	@node dist/test/bench/scale.js
 
-torture: build ## random changes of files for TORTURE_SECONDS (600), then FLIPS (5000) flipped bits and more rounds of all tests that have chance in them
-	@node --enable-source-maps dist/test/torture/run.js
-	@$(if $(TORTURE_SEED),,node --enable-source-maps dist/test/torture/flips-run.js)
-	@$(if $(TORTURE_SEED),,TORTURE_EFFORT=$(or $(TORTURE_EFFORT),10) node --enable-source-maps dist/test/run.js '^(crash/kill|direct/|model/|faults/|fuzz/)')
+torture: build ## random changes of files for TORTURE_SECONDS (600), FLIPS (5000) flipped bits, 1,000 kills, a million hits and fuzz cases; or PARTS="files flips kills direct fuzz model faults"
+	@node --enable-source-maps dist/test/torture/run.js $(PARTS)
 
 powercut: build ## cut the power at CUTS places (60) of real file systems; needs root, cc, /dev/fuse and loop devices
 	@if command -v $(CC) > /dev/null; then \

@@ -6,7 +6,7 @@ import "../support/in-memory.js";
 import { suite } from "uvu";
 import { STEPS, type Step } from "../../index/core/steps.js";
 import { KEYS } from "../../cli/config/keys.js";
-import { roundsOf } from "../support/effort.js";
+import { roundsOf, tellDone } from "../support/effort.js";
 import { withChildren } from "./children.js";
 import { killAt, wholeTour } from "./kill-at-steps.js";
 import { between, say, seedOfRun, seededRandom } from "./support.js";
@@ -37,6 +37,7 @@ for (const onUnclean of REGIMES) {
         const how = await killAt(nursery, onUnclean, seed, { step, time });
         found.set(how, [...(found.get(how) ?? []), step]);
       }
+      tellDone([...found.values()].flat().length, "kills at named steps");
       for (const [how, steps] of found) say(`  ${how}: ${[...new Set(steps)].join(", ")}`);
     });
   });

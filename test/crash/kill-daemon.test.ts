@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import { KEYS } from "../../cli/config/keys.js";
-import { roundsOf } from "../support/effort.js";
+import { roundsOf, tellDone } from "../support/effort.js";
 import { Child } from "./children.js";
 import { type Daemon, withDaemons } from "./daemons.js";
 import type { ResidentCounts } from "./resident.js";
@@ -19,6 +19,8 @@ const KILLS = EFFORT > 1 ? 100 * EFFORT : 2;
 const CLIENTS = 2;
 /** Long enough for clients to find the next daemon now and then, short enough to be in the middle of things. */
 const LIFE_MS = [20, 900] as const;
+/** Between the last look at the counters and the kill, so that kills are not in step with looks. */
+const STATUS_GAP_MS = 20;
 const ARGS = ["--capacity", "32MiB", "--log-level", "error", "--on-unclean"];
 /** A call ends by its deadline, and may then have waited for a lease of the processor. */
 const SLOWEST_MS_MAX = 4000;
@@ -48,13 +50,18 @@ for (const onUnclean of REGIMES) {
       await withDaemons(async (start) => {
         const serve = (): Daemon => start(directory, [...ARGS, onUnclean]);
         let daemon = serve();
+        let directHits = 0;
         await (await daemon.connect()).close();
         const args = (number: number) => [daemon.socketPath, String(number), String(CLIENTS)];
         const clients = Array.from({ length: CLIENTS }, (_, number) => new Child("./resident", args(number)));
         try {
           for (const client of clients) await client.says("ready");
           for (let kill = 0; kill < kills; kill += 1) {
+            const watcher = await daemon.connect();
             await sleep(between(random, ...LIFE_MS));
+            directHits += (await watcher.status()).counters.directHits; // what was told so far
+            await watcher.close();
+            await sleep(between(random, 0, STATUS_GAP_MS));
             await daemon.end("SIGKILL");
             daemon = serve();
             await (await daemon.connect()).close();
@@ -64,7 +71,9 @@ for (const onUnclean of REGIMES) {
           assert.deepEqual(total.wrong, []);
           assert.ok(total.hits > kills && total.stored > kills && total.bypassed > 0, JSON.stringify(total));
           assert.ok(total.slowestMs < SLOWEST_MS_MAX, `a call took ${total.slowestMs} ms`);
-          say(`  ${JSON.stringify(total)}`);
+          assert.ok(directHits > 0, "the clients read slot files themselves");
+          say(`  ${JSON.stringify({ ...total, directHits })}`);
+          tellDone(kills, "kills of a daemon beside direct readers");
         } finally {
           for (const client of clients) await client.kill();
         }

@@ -2,7 +2,7 @@
 import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import { suite } from "uvu";
-import { roundsOf } from "../support/effort.js";
+import { roundsOf, tellDone } from "../support/effort.js";
 import { type Child, withChildren } from "./children.js";
 import { loadTags } from "./load.js";
 import {
@@ -62,6 +62,7 @@ killLoad(`starts empty, right and in order after each of ${KILLS} kills of a mix
           await expectHits(cache, stored);
         });
       }
+      tellDone(KILLS, "kills of an owner under load");
     });
   });
 });

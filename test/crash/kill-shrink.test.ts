@@ -2,7 +2,7 @@
 import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import { suite } from "uvu";
-import { roundsOf } from "../support/effort.js";
+import { roundsOf, tellDone } from "../support/effort.js";
 import { until } from "../support/temp-cache.js";
 import { withChildren } from "./children.js";
 import {
@@ -56,6 +56,7 @@ killShrink("starts after a kill at any step of a shrink, under the old limits or
         await expectInOrder(directory);
       });
     }
+    tellDone(kills, "kills of a shrink");
     assert.ok(kills >= KILLS_MIN, `only ${kills} kills`);
   });
 });

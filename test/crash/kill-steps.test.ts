@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import { openCache } from "../../engine/cache.js";
 import { Ledger } from "../../index/ledger.js";
-import { roundsOf } from "../support/effort.js";
+import { roundsOf, tellDone } from "../support/effort.js";
 import { type Child, type Nursery, withChildren } from "./children.js";
 import {
   SMALL,
@@ -177,6 +177,7 @@ for (const scene of scenes) {
         for (let call = first; call <= calls; call += Math.max(1, Math.ceil(calls / CALLS_TRIED))) {
           kinds.push(await killAtCall(run, call));
         }
+        tellDone(kinds.length, "kills during start, wipe and stop");
         say(`  ${scene.name}: ${ms.toFixed(0)} ms, ${calls} calls; ${countKinds(kinds)}; CRASH_SEED=${seed}`);
       });
     });

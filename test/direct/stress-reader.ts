@@ -23,7 +23,7 @@ async function run(): Promise<void> {
   const seen = new Float64Array(BLOCKS);
   for (let reads = 1; !over; reads += 1) {
     // Most often one of a few blocks, so that reads and changes meet.
-    const number = Math.floor(random() * (random() < 0.5 ? BLOCKS : 12));
+    const number = Math.floor(random() * (random() < 0.25 ? BLOCKS : 12));
     const whole = random() < 0.15;
     const from = whole ? 0 : Math.floor(random() * 64) * 4096 + (random() < 0.3 ? 1024 : 0);
     const lengthBytes = whole ? SLOT_BYTES : Math.min(4096, SLOT_BYTES - from);

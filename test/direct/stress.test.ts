@@ -2,7 +2,7 @@ import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { suite } from "uvu";
-import { roundsOf } from "../support/effort.js";
+import { roundsOf, tellDone } from "../support/effort.js";
 import { withPlace } from "../support/temp-cache.js";
 import { withDaemons } from "../crash/daemons.js";
 import { CAPACITY_MIB, stress } from "./stress.js";
@@ -20,6 +20,7 @@ direct("get no wrong, torn or stale byte, stopped and continued as they are", ()
       console.log(`seed ${seed}`);
       const report = await stress(daemon, { directory, seed, hits: HITS });
       console.log(JSON.stringify(report));
+      tellDone(report.hits, "checked hits of direct readers");
       assert.ok(report.hits >= HITS && report.changes > 100);
       assert.ok(report.directHits > report.hits / 20, `${report.directHits} direct hits`);
       assert.equal(await daemon.end("SIGTERM"), 0);

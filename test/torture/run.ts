@@ -1,68 +1,78 @@
 /**
- * `make torture`: files under random changes, for TORTURE_SECONDS (600 unless given), each round with a seed of its own over
- * the library or over the daemon's client, in a cache that is too small and is opened anew now and then. A round that fails
- * is told with its seed and how to repeat it: TORTURE_SEED=N makes that round alone. Ends with `N passed, N failed`.
+ * `make torture`: every part that has chance in it, at many times the effort of `make test`; says at the end how much was
+ * done. Arguments are the names of the parts to run, all unless given. TORTURE_EFFORT is how many times (10 unless given).
  */
-import { randomInt } from "node:crypto";
-import { inspect } from "node:util";
-import { openAt, expectSound, MIB, withPlace } from "../support/temp-cache.js";
-import { fsx } from "../model/fsx.js";
-import { openServed } from "./served-cache.js";
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { doneIn } from "../support/effort.js";
 
-const SECONDS = 600;
-const STEPS = 3000;
-const REOPEN_EVERY = 250;
-/** The files of a round hold up to 15 MiB. */
-const FILES = 12;
-const CAPACITY_MIB = [4, 5, 6, 12];
-const SEED_END = 2 ** 32;
-/** More than this tells nothing new. */
-const FAILURES_MAX = 10;
+const EFFORT = "10";
 
-/** All of a round follows from its seed, but for the moment at which its time is over. */
-async function round(seed: number, until: () => boolean): Promise<string> {
-  const capacityMib = CAPACITY_MIB[Math.floor(seed / 2) % CAPACITY_MIB.length] as number;
-  const served = seed % 2 === 1;
-  const place = `${served ? "the client" : "the library"}, ${capacityMib} MiB`;
-  console.log(`seed ${seed}: ${place}`);
-  let told = "";
-  await withPlace(async (directory) => {
-    const openHere = () => openAt(directory, { capacityBytes: capacityMib * MIB });
-    const open = served ? async () => openServed(await openHere()) : openHere;
-    const limits = { steps: STEPS, until, files: FILES, crowded: true, reopenEvery: REOPEN_EVERY };
-    const { steps, right, missing } = await fsx({ seed, open, ...limits });
-    await expectSound(directory);
-    told = `${steps} steps, ${Math.round(right / MIB)} MiB right, ${Math.round(missing / MIB)} MiB missing`;
-  });
-  return told;
+interface Part {
+  readonly name: string;
+  /** Beside this file, with its arguments. */
+  readonly program: string;
+  readonly tests?: string;
 }
 
-function numberOf(name: string, least: number, most: number): number | undefined {
-  const text = process.env[name];
-  if (text === undefined || text === "") return undefined;
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-  console.error(`torture: ${name} is ${JSON.stringify(text)}, want a whole number from ${least} to ${most}`);
+const PARTS: readonly Part[] = [
+  { name: "files", program: "files-run" },
+  { name: "flips", program: "flips-run" },
+  { name: "kills", program: "../run", tests: "^crash/(kill|crowd)" },
+  { name: "direct", program: "../run", tests: "^direct/" },
+  { name: "fuzz", program: "../run", tests: "^fuzz/" },
+  { name: "model", program: "../run", tests: "^model/" },
+  { name: "faults", program: "../run", tests: "^faults/" },
+];
+
+/** Runs a part and shows what it prints. @returns whether it passed, and what it says was done. */
+async function runPart({ program, tests }: Part): Promise<{ passed: boolean; done: Map<string, number> }> {
+  const source = import.meta.url.endsWith(".ts");
+  const script = fileURLToPath(new URL(`${program}${source ? ".ts" : ".js"}`, import.meta.url));
+  const child = spawn(
+    process.execPath,
+    [...process.execArgv, script, ...(tests === undefined ? [] : [tests])],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+      // Files and flips have numbers of their own, and may lie in memory.
+      env: tests === undefined ? process.env : { ...process.env, TORTURE_EFFORT: effort },
+    },
+  );
+  const ended = new Promise<boolean>((resolve) => child.once("close", (code) => resolve(code === 0)));
+  const done = new Map<string, number>();
+  for await (const line of createInterface({ input: child.stdout })) {
+    console.log(line);
+    const told = doneIn(line);
+    if (told !== undefined) done.set(told.what, (done.get(told.what) ?? 0) + told.count);
+  }
+  return { passed: await ended, done };
+}
+
+const effort = process.env["TORTURE_EFFORT"] || EFFORT;
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !PARTS.some((part) => part.name === name));
+if (unknown.length > 0 || !(Number(effort) > 0)) {
+  const names = PARTS.map(({ name }) => name).join(", ");
+  const wrong = unknown.length > 0 ? `no part is called ${unknown.join(", ")}, want some of ${names}` : "";
+  console.error(`torture: ${wrong || `TORTURE_EFFORT is ${JSON.stringify(effort)}, want a number above 0`}`);
   process.exit(64);
 }
-
-const seconds = numberOf("TORTURE_SECONDS", 1, 1_000_000) ?? SECONDS;
-const onlySeed = numberOf("TORTURE_SEED", 0, SEED_END - 1);
-const endMs = performance.now() + seconds * 1000;
-const isOver = (): boolean => performance.now() >= endMs;
-
-let passed = 0;
+// A seed repeats one round of random changes.
+const onlyFiles = wanted.length === 0 && (process.env["TORTURE_SEED"] ?? "") !== "";
+const names = onlyFiles ? ["files"] : wanted;
+const summary: string[] = [];
 let failed = 0;
-do {
-  // Library and client take turns.
-  const seed = onlySeed ?? randomInt(SEED_END / 2) * 2 + ((passed + failed) % 2);
-  try {
-    console.log(`  ${await round(seed, onlySeed === undefined ? isOver : () => false)}`);
-    passed += 1;
-  } catch (error) {
-    failed += 1;
-    console.log(`  FAILED: ${inspect(error)}\n  again: TORTURE_SEED=${seed} make torture`);
-  }
-} while (onlySeed === undefined && failed < FAILURES_MAX && !isOver());
+for (const part of PARTS.filter(({ name }) => names.length === 0 || names.includes(name))) {
+  console.log(`== ${part.name}`);
+  const beganMs = performance.now();
+  const { passed, done } = await runPart(part);
+  if (!passed) failed += 1;
+  const seconds = Math.round((performance.now() - beganMs) / 1000);
+  const told = [...done].map(([what, count]) => `${count} ${what}`).join(", ");
+  summary.push(
+    `${part.name}: ${passed ? "passed" : "FAILED"} in ${seconds} s${told === "" ? "" : `; ${told}`}`,
+  );
+}
+console.log(`\n${summary.join("\n")}\n${summary.length - failed} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;
-console.log(`\n${passed} passed, ${failed} failed`);
