@@ -35,6 +35,7 @@ import { getOrLease } from "./lease-calls.js";
 import { type FsckCalls, fsckCalls } from "./fsck/calls.js";
 import type { GivenBack } from "./cull/give-back.js";
 import { checkBytesMax, checkNote, checkNoteName, checkScrub } from "./handle-arguments.js";
+import { keptAlive } from "./in-time.js";
 import { invalidate } from "./invalidate.js";
 import { type LimitOptions, type Limits, checkFits, limitsOf } from "./limits.js";
 import type { DirectSource } from "./direct-api.js";
@@ -389,10 +390,10 @@ export class LocalCache implements OwnedCache {
   }
 
   async #close(): Promise<void> {
-    if (this.#wiping !== undefined) await this.#wiping.catch(() => undefined); // its caller is told
+    await this.#wiping?.catch(() => undefined); // its caller is told
     this.#mode = "closing";
     try {
-      await this.#session.close();
+      await keptAlive(() => this.#session.close());
     } finally {
       this.#mode = "closed";
     }

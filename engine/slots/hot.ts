@@ -20,8 +20,6 @@ const SLOW_PAUSE_MS = 60_000;
 /** So many reads of slots that nothing is known of, over so long, must have come from memory before the next is likely. */
 const UNKNOWN_READS = 32;
 const UNKNOWN_MS = 20;
-/** From memory 256 KiB take far less. */
-const UNKNOWN_SLOW_MS = 2;
 
 export class HotSlots {
   readonly #now: () => number;
@@ -83,8 +81,6 @@ export class HotSlots {
 
   /** To be told how long a read on the spot took. */
   took(ms: number): void {
-    if (ms <= UNKNOWN_SLOW_MS) return;
-    this.#unknown.reads = 0;
     if (ms <= SLOW_MS) return;
     const before = this.#driveReadsSeen;
     this.#driveReadsSeen = this.#driveReads();

@@ -10,7 +10,7 @@ import { type Bench, openBench } from "./bench.js";
 import { measureBounded } from "./bounded.js";
 import { Clients } from "./clients.js";
 import { type ColdResult, measureCold } from "./cold.js";
-import { type StoreName, STORE_NAMES, versionOf } from "./contestants.js";
+import { type Place, type StoreName, STORE_NAMES, versionOf } from "./contestants.js";
 import { measureReopen } from "./reopen.js";
 import { keepsBar, rounded } from "./result.js";
 import type { Timings } from "./result.js";
@@ -23,9 +23,25 @@ const CLIENT_MS = 500;
 const OWN: readonly (StoreName | "library")[] = ["library", "socket"];
 const BOUNDED = [...OWN, "raw", "sqlite", "lmdb", "cacache", "redis", "memcached"] as const;
 const REOPENED = [...OWN, "sqlite", "lmdb", "redis", "memcached"] as const;
+const OURS = /^(library|socket|direct|raw)/;
 const CLIENTS: readonly StoreName[] = STORE_NAMES.filter(
   (name) => name !== "direct-unverified" && name !== "raw",
 );
+
+/** What peers did not get through, and why. */
+const failures: string[] = [];
+
+/** Measures a store. That one of others fails is a result too, and no reason to lose the rest. */
+async function tried<T>(name: string, what: string, body: () => Promise<T>): Promise<T | undefined> {
+  step(`${what} ${name}`);
+  try {
+    return await body();
+  } catch (error) {
+    if (OURS.test(name)) throw error;
+    failures.push(`${what} ${name}: ${(error as Error).message}`);
+    return undefined;
+  }
+}
 
 async function main(): Promise<void> {
   const json = process.argv.indexOf("--json");
@@ -50,7 +66,7 @@ async function main(): Promise<void> {
   } finally {
     await bench.close();
   }
-  writeResults(headOf(bench.missing), tables, chartOf(measured));
+  writeResults(headOf([...bench.missing, ...failures]), tables, chartOf(measured));
   if (file !== undefined) fs.writeFileSync(file, `${JSON.stringify(measured.results, undefined, 2)}\n`);
   step("written to test/bench/RESULTS.md");
 }
@@ -144,22 +160,8 @@ async function clientTable({ places }: Bench): Promise<Table> {
   const rows: Array<Array<string | number>> = [];
   for (const name of CLIENTS) {
     const place = places.get(name);
-    if (place === undefined) continue;
-    step(`clients of ${name}`);
-    const clients = await Clients.start(name, place, Math.max(...CLIENT_COUNTS));
-    try {
-      for (const workload of ["whole", "page"] as const) {
-        const row: Array<string | number> = [name, workload === "whole" ? "256 KiB" : "4 KiB"];
-        for (const count of CLIENT_COUNTS) {
-          await clients.run(count, { workload, ms: CLIENT_MS / 4 });
-          const { operationsPerSecond, p99Us } = await clients.run(count, { workload, ms: CLIENT_MS });
-          row.push(Math.round(operationsPerSecond), Math.round(p99Us));
-        }
-        rows.push(row);
-      }
-    } finally {
-      await clients.stop();
-    }
+    if (place !== undefined)
+      rows.push(...((await tried(name, "clients of", () => clientRows(name, place))) ?? []));
   }
   return {
     title: "Client processes",
@@ -169,12 +171,30 @@ async function clientTable({ places }: Bench): Promise<Table> {
   };
 }
 
+async function clientRows(name: StoreName, place: Place): Promise<Array<Array<string | number>>> {
+  const rows: Array<Array<string | number>> = [];
+  const clients = await Clients.start(name, place, Math.max(...CLIENT_COUNTS));
+  try {
+    for (const workload of ["whole", "page"] as const) {
+      const row: Array<string | number> = [name, workload === "whole" ? "256 KiB" : "4 KiB"];
+      for (const count of CLIENT_COUNTS) {
+        await clients.run(count, { workload, ms: CLIENT_MS / 4 });
+        const { operationsPerSecond, p99Us } = await clients.run(count, { workload, ms: CLIENT_MS });
+        row.push(Math.round(operationsPerSecond), Math.round(p99Us));
+      }
+      rows.push(row);
+    }
+  } finally {
+    await clients.stop();
+  }
+  return rows;
+}
+
 async function boundedTable({ set }: Bench): Promise<Table> {
   const rows: Array<Array<string | number | undefined>> = [];
   for (const name of BOUNDED) {
-    step(`a small ${name}`);
-    const found = await measureBounded(name, set.content);
-    if (typeof found === "string") continue; // named as missing already
+    const found = await tried(name, "a small", () => measureBounded(name, set.content));
+    if (found === undefined || typeof found === "string") continue; // named as missing already
     const { evicts, mixUs, mixP99Us, hitRatio, putUs, putP99Us } = found;
     rows.push([name, evicts ? "128 MiB" : "keeps all", mixUs, mixP99Us, hitRatio, putUs, putP99Us]);
   }
@@ -189,9 +209,8 @@ async function boundedTable({ set }: Bench): Promise<Table> {
 async function reopenTable({ set }: Bench): Promise<Table> {
   const rows: Array<Array<string | number>> = [];
   for (const name of REOPENED) {
-    step(`reopening ${name}`);
-    const found = await measureReopen(name, set.content);
-    if (typeof found === "string") continue; // named as missing already
+    const found = await tried(name, "reopening", () => measureReopen(name, set.content));
+    if (found === undefined || typeof found === "string") continue; // named as missing already
     rows.push([name, found.firstHitMs ?? "nothing is left"]);
   }
   return {

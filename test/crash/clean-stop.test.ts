@@ -1,6 +1,7 @@
 /** A stop in the middle of everything: in time, clean, durable in the right order, and with all that was stored. */
 import "../support/in-memory.js";
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -12,6 +13,7 @@ import { readCheckpoint } from "../../engine/coherency/checkpoint.js";
 import { type SlotIo, nodeIo } from "../../engine/slots/io.js";
 import { STATE } from "../../engine/slots/slot-table.js";
 import { isCacheError } from "../../index/core/errors.js";
+import { program } from "./children.js";
 import {
   SMALL,
   type Stored,
@@ -235,6 +237,22 @@ cleanStop("wipes twice when it is asked twice at once, and goes on", async () =>
     assert.equal(stored.length, 20);
     await expectInOrder(directory);
     await withCache({ directory, ...SMALL }, (cache) => expectHits(cache, stored));
+  });
+});
+
+cleanStop("a process that has nothing else to do ends after the stop, not in the middle of it", async () => {
+  await withDirectory(async (directory) => {
+    const { script, flags } = program("./stopper");
+    for (const turns of ["1", "2", "3", "4", "6", "8"]) {
+      const run = spawnSync(process.execPath, [...flags, script, directory, turns], { encoding: "utf8" });
+      assert.equal(run.stdout, "closed\n", run.stderr);
+    }
+    const cache = await openCache({ directory, ...LARGE });
+    try {
+      assert.equal((await cache.status()).start.kind, "clean");
+    } finally {
+      await cache.close();
+    }
   });
 });
 

@@ -12,7 +12,11 @@ export type PayloadOf = (line: string) => number | undefined;
 interface Waiting {
   readonly into: Buffer | undefined;
   readonly resolve: (line: string) => void;
+  readonly reject: (reason: Error) => void;
 }
+
+/** A server that says nothing for so long while it is asked has lost a request. */
+const SILENCE_MS_MAX = 20_000;
 
 const SCRATCH_BYTES = 64 * 1024;
 /** Fewer bytes than this are cheaper copied than read by a system call of their own. */
@@ -40,6 +44,11 @@ export class ReplyClient {
       onread: { buffer: () => this.#place(), callback: (count, buffer) => this.#onRead(count, buffer) },
     });
     this.#socket.resume();
+    this.#socket.setTimeout(SILENCE_MS_MAX, () => this.#fail(new Error(`no reply in ${SILENCE_MS_MAX} ms`)));
+  }
+
+  #fail(reason: Error): void {
+    for (const { reject } of this.#waiting.slice(this.#waitingFrom)) reject(reason);
   }
 
   static async open(socketPath: string, payloadOf: PayloadOf): Promise<ReplyClient> {
@@ -59,7 +68,7 @@ export class ReplyClient {
       });
     }
     for (const piece of pieces) this.#socket.write(piece, "latin1");
-    return new Promise((resolve) => this.#waiting.push({ into, resolve }));
+    return new Promise((resolve, reject) => this.#waiting.push({ into, resolve, reject }));
   }
 
   async close(): Promise<void> {
