@@ -392,10 +392,8 @@ export class LocalCache implements OwnedCache {
   async #close(): Promise<void> {
     await this.#wiping?.catch(() => undefined); // its caller is told
     this.#mode = "closing";
-    try {
-      await keptAlive(() => this.#session.close());
-    } finally {
+    await keptAlive(() => this.#session.close()).finally(() => {
       this.#mode = "closed";
-    }
+    });
   }
 }
