@@ -84,6 +84,8 @@ export interface FsckCounts {
   readonly zeroBlocks: number;
   /** Entries that have not claimed their slots yet, after an unclean end whose survey was cut short. */
   readonly unclaimed: number;
+  /** Entries of files that no record names: what was being dropped when a session ended. Nobody finds them, and culling takes them. */
+  readonly unnamed: number;
   readonly metadata: number;
   readonly pins: number;
   readonly notes: number;
@@ -105,6 +107,7 @@ export const NO_COUNTS: FsckCounts = {
   entries: 0,
   zeroBlocks: 0,
   unclaimed: 0,
+  unnamed: 0,
   metadata: 0,
   pins: 0,
   notes: 0,

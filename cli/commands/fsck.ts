@@ -194,13 +194,15 @@ function printReport(report: FsckReport, deep: boolean): void {
   const blocks = `${formatCount(counts.entries)} entries in ${formatCount(counts.slots)} slots`;
   const states = `${formatCount(counts.used)} used, ${formatCount(counts.free)} free, ${counts.quarantined} quarantined`;
   const open = counts.unclaimed === 0 ? "" : `, ${formatCount(counts.unclaimed)} not claimed yet`;
+  const unnamed =
+    counts.unnamed === 0 ? "" : `; ${formatCount(counts.unnamed)} entries of files that are gone`;
   const read = deep
     ? `; read ${formatCount(counts.blocksChecked)} blocks, ${formatBytes(counts.bytesChecked)}`
     : "";
   const drive = `; ${formatBytes(counts.countedBytes)} counted, ${formatBytes(counts.allocatedBytes)} allocated`;
   const mended = repaired === 0 ? "" : `, ${formatCount(repaired)} repaired`;
   print(
-    `${clean ? "Clean" : `${formatCount(found)} findings${mended}`}: ${blocks} (${states}${open})${read}${drive}`,
+    `${clean ? "Clean" : `${formatCount(found)} findings${mended}`}: ${blocks} (${states}${open})${unnamed}${read}${drive}`,
   );
 }
 

@@ -8,8 +8,9 @@ import { STATE } from "../slots/slot-table.js";
 import type { FindingCode } from "../fsck-api.js";
 import { LOOK_BYTES } from "./course.js";
 import { type Check, factsOf, found } from "./ground.js";
+import type { Names } from "./names.js";
 
-export async function checkEntries(check: Check): Promise<void> {
+export async function checkEntries(check: Check, { objects, nextObjectId }: Names): Promise<void> {
   const { course, counts, deep, ground } = check;
   const { index, table, entryOf } = ground;
   course.begin("entries", index.stats().entryCount);
@@ -23,6 +24,7 @@ export async function checkEntries(check: Check): Promise<void> {
       continue;
     }
     counts.entries += 1;
+    if (objectId < nextObjectId && !objects.has(objectId)) counts.unnamed += 1;
     const named = { objectId, block, entry };
     const hasSlot = checkEntry(check, named, claimed);
     if (hasSlot && deep) await checkBytes(check, named);

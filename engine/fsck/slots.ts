@@ -14,6 +14,9 @@ import type { AsideState, Mender } from "./mender.js";
  */
 export const ALLOCATION_SLACK_BYTES = 3 * SLOT_BYTES;
 
+/** Slots that are looked at once more; more of them wait for the next check. */
+const MOVING_MAX = 10_000;
+
 export async function checkSlots(check: Check): Promise<void> {
   const { course, counts, ground } = check;
   const { table, orders } = ground;
@@ -23,9 +26,20 @@ export async function checkSlots(check: Check): Promise<void> {
     found(check, "recency", `slot ${slot} ${what}: the order of use`, slot);
   for (const { slot, what } of orders?.unlisted() ?? [])
     found(check, "free-list", `slot ${slot} ${what}: the lists of free slots`, slot);
+  const moving: number[] = [];
   for (let slot = 0; slot < table.numbers; slot += 1) {
-    checkSlot(check, slot);
+    if (!isMoving(check, slot)) checkSlot(check, slot);
+    else if (moving.length < MOVING_MAX) moving.push(slot);
     await course.step(LOOK_BYTES);
+  }
+  if (moving.length > 0) {
+    // What left, for a repair perhaps, has arrived when its commit is done.
+    await ground.index.committed();
+    await course.rest();
+  }
+  for (const slot of moving) {
+    checkSlot(check, slot);
+    await course.step();
   }
   counts.used = table.countOf(STATE.used);
   // As in the status: on its way to or from a tenant, or out of a wipe, it counts as free.
@@ -36,6 +50,12 @@ export async function checkSlots(check: Check): Promise<void> {
   counts.quarantined = table.countOf(STATE.quarantined);
   counts.slots = counts.used + counts.free + counts.quarantined;
   counts.countedBytes = table.usedBytes;
+}
+
+/** On its way from or to a tenant: nothing can be said of it now. */
+function isMoving({ ground: { table } }: Check, slot: number): boolean {
+  const state = table.stateOf(slot);
+  return state === STATE.leaving || state === STATE.filling;
 }
 
 function checkSlot(check: Check, slot: number): void {

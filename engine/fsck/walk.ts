@@ -43,7 +43,7 @@ export async function walk(check: Check): Promise<void> {
     checkLedger(check);
     const names = await checkNames(check);
     await checkMetadata(check, names);
-    await checkEntries(check);
+    await checkEntries(check, names);
     await checkSlots(check);
     await checkStrays(check);
     await checkCounts(check, seen.size > 0);

@@ -11,7 +11,6 @@ import { INDEX_TABLES, type IndexTable } from "../../index/batch.js";
 import { BlockIndex } from "../../index/block-index.js";
 import type { Entry } from "../../index/entry.js";
 import { Environment } from "../../index/environment.js";
-import type { IndexedBlock } from "../../index/scan.js";
 import { Ledger, type StateMark } from "../../index/ledger.js";
 import { bytesOf, openAt, store, tagOf } from "./temp-cache.js";
 
@@ -23,6 +22,7 @@ type FileDamage =
 
 type RecordDamage = {
   readonly record: IndexTable;
+  /** As far as there are so many, else going around; as `entry`. */
   readonly nth: number;
   readonly do: "garbage" | "remove";
   /** The last stop does not know of it. */
@@ -64,6 +64,7 @@ export const BLOCKS = 4;
 export const BYTES = 9000;
 export const ATTRIBUTE = { name: "user.test", value: Buffer.from("an attribute") };
 const MAP_BYTES = 2 ** 26;
+const RECORDS_MAX = 1000;
 const GARBAGE = bytesOf(7, 40);
 
 /**
@@ -177,8 +178,10 @@ async function breakRecord(directory: string, { record, nth, do: what, late }: R
   const place = path.join(directory, "index", "1");
   const options = { directory: place, regime: "durable", mapBytes: MAP_BYTES, tables: INDEX_TABLES } as const;
   const environment = Environment.open<IndexTable>(options);
-  const { key } = environment.scan(record, {}, nth + 1)[nth] as { key: Buffer };
-  await environment.commit([{ table: record, key, ...(what === "garbage" && { value: GARBAGE }) }]);
+  const records = environment.scan(record, {}, RECORDS_MAX);
+  const key = records[nth % records.length]?.key;
+  if (key !== undefined)
+    await environment.commit([{ table: record, key, ...(what === "garbage" && { value: GARBAGE }) }]);
   const { transactionId } = environment.stats();
   await environment.close();
   if (late !== true) await atCommit(directory, transactionId);
@@ -200,9 +203,11 @@ async function changeIndex(
     const coherency = Buffer.alloc(0);
     index.metadata.put({ kind: "attributes", objectId, sequence, coherency, value: Buffer.alloc(4) });
   } else {
-    const { objectId, block, entry } = [...index.entries()][damage.entry] as IndexedBlock;
-    if (damage.do === "remove") index.removeEntry(objectId, block);
-    else index.putEntry(objectId, block, { ...entry, ...damage.set });
+    const entries = [...index.entries()];
+    const found = entries[damage.entry % entries.length];
+    if (found !== undefined && damage.do === "remove") index.removeEntry(found.objectId, found.block);
+    else if (found !== undefined)
+      index.putEntry(found.objectId, found.block, { ...found.entry, ...damage.set });
   }
   await index.sync();
   const { transactionId } = index.stats();

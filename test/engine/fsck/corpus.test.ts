@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { suite } from "uvu";
+import "../../support/in-memory.js";
 import type { FsckReport } from "../../../engine/fsck-api.js";
 import { fsckDirectory } from "../../../engine/fsck/fsck.js";
 import {

@@ -51,6 +51,7 @@ fsck("finds nothing in a cache that was left clean, and counts what is there", a
         entries: BLOCKS,
         zeroBlocks: 0,
         unclaimed: 0,
+        unnamed: 0,
         metadata: 0,
         pins: 0,
         notes: 0,
