@@ -8,7 +8,8 @@ import { withDaemons } from "../crash/daemons.js";
 import { CAPACITY_MIB, stress } from "./stress.js";
 
 /** Some in each run of the tests, a million in `make torture`. */
-const HITS = roundsOf(1) > 1 ? 1_000_000 : 50_000;
+const EFFORT = roundsOf(1);
+const HITS = EFFORT > 1 ? 100_000 * EFFORT : 50_000;
 
 const direct = suite("direct readers beside changes");
 
