@@ -12,6 +12,8 @@ export type ClientWorkload = "whole" | "page";
 export interface ClientTask {
   readonly workload: ClientWorkload;
   readonly ms: number;
+  /** Of the first so many blocks; of the working set unless given. */
+  readonly blocks?: number;
 }
 
 /** What it did: operations, and how long each took. */
@@ -36,9 +38,14 @@ export class Clients {
     this.#children = children;
   }
 
-  /** Starts `count` processes and waits until each is a client. */
-  static async start(name: StoreName, place: Place, count: number): Promise<Clients> {
-    const args = [name, place.directory, place.socketPath ?? ""];
+  /** Starts `count` processes and waits until each is a client, and has read for a while unless `warm` says otherwise. */
+  static async start(
+    name: StoreName,
+    place: Place,
+    count: number,
+    { warm = true }: { readonly warm?: boolean } = {},
+  ): Promise<Clients> {
+    const args = [name, place.directory, place.socketPath ?? "", warm ? "warm" : "new"];
     const children = Array.from({ length: count }, () => fork(PROGRAM, args));
     const clients = new Clients(children);
     try {
