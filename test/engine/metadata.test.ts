@@ -345,7 +345,7 @@ metadata("fsck finds metadata of a file that is not known", async () => {
     const { findings } = await fsckDirectory({ directory, deep: true });
     assert.deepEqual(
       findings.map(({ code }) => code),
-      ["metadata-orphan"],
+      ["object-corrupt", "metadata-orphan"],
     );
   });
 });
