@@ -201,9 +201,8 @@ function printReport(report: FsckReport, deep: boolean): void {
     : "";
   const drive = `; ${formatBytes(counts.countedBytes)} counted, ${formatBytes(counts.allocatedBytes)} allocated`;
   const mended = repaired === 0 ? "" : `, ${formatCount(repaired)} repaired`;
-  print(
-    `${clean ? "Clean" : `${formatCount(found)} findings${mended}`}: ${blocks} (${states}${open})${unnamed}${read}${drive}`,
-  );
+  const what = found === 1 ? "1 finding" : `${formatCount(found)} findings`;
+  print(`${clean ? "Clean" : `${what}${mended}`}: ${blocks} (${states}${open})${unnamed}${read}${drive}`);
 }
 
 function lineOfFinding({ code, message, repaired }: FsckFinding): string {
