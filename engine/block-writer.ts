@@ -3,7 +3,7 @@
  * that was invalidated meanwhile. Whole blocks are stored here, parts of blocks by block-changer.ts.
  */
 import { CacheError, errnoOf } from "../index/core/errors.js";
-import { NO_SLOT, SLOT_PAGES, pagesOf } from "../index/core/layout.js";
+import { NO_SLOT, SLOT_GROUPS, SLOT_PAGES, pagesOf } from "../index/core/layout.js";
 import { CHECKSUM_CRC32, type Entry } from "../index/entry.js";
 import type { Bypass, BypassReason, PutResult } from "./api.js";
 import type { BlockParts, Blocks } from "./blocks.js";
@@ -16,6 +16,7 @@ import { reached } from "../index/core/steps.js";
 /** Index changes that may wait for their commit before writers are held back. */
 const QUEUED_CHANGES_MAX = 16_384;
 const STORED = { kind: "stored" } as const;
+const NO_SUMS = new Uint32Array(SLOT_GROUPS);
 const FULL_ERRNOS = new Set(["ENOSPC", "EDQUOT"]);
 /** Trouble of the process or the machine, not of the slot. */
 export const SCARCE_ERRNOS: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM"]);
@@ -35,14 +36,17 @@ export class BlockWriter {
   /** Stores a whole block. */
   store(object: ObjectState, block: number, bytes: Buffer): Promise<PutResult> {
     return this.filling(object, block, async (sequence) => {
-      const slot = await this.place(object, bytes);
+      const { epoch } = this.#blocks.life;
+      let sums: Uint32Array = NO_SUMS;
+      const slot = await this.place(object, bytes, () => {
+        sums = this.#parts.checksummer.sums({ objectId: object.id, block, epoch, sequence }, bytes);
+      });
       if (typeof slot === "string") return this.#parts.counters.bypass(slot);
       const verdict = verdictOf(object, block, sequence);
       if (verdict !== "current") {
         this.#blocks.life.room.giveBack(slot);
         return verdict === "stale" ? this.#parts.counters.bypass("stale") : STORED;
       }
-      const { epoch } = this.#blocks.life;
       const pages = firstPages(pagesOf(bytes.length));
       await this.publish(object, block, {
         version: 1,
@@ -55,7 +59,7 @@ export class BlockWriter {
         zeroLow: 0,
         zeroHigh: 0,
         checksumKind: CHECKSUM_CRC32,
-        sums: this.#parts.checksummer.sums({ objectId: object.id, block, epoch, sequence }, bytes),
+        sums,
       });
       return STORED;
     });
@@ -99,17 +103,25 @@ export class BlockWriter {
     }
   }
 
-  /** Writes bytes to a fresh slot, from its start. @returns its number, or why there is none. */
-  async place(object: ObjectState, bytes: Buffer): Promise<number | BypassReason> {
+  /**
+   * Writes bytes to a fresh slot, from its start.
+   * @param meanwhile is called while the drive is at work, and at least once if there is a slot; must not throw.
+   * @returns its number, or why there is none.
+   */
+  async place(
+    object: ObjectState,
+    bytes: Buffer,
+    meanwhile: () => void = () => undefined,
+  ): Promise<number | BypassReason> {
     const { room } = this.#blocks.life;
     const pages = pagesOf(bytes.length);
     const reservation = await room.reserve(pages, object.volume);
     if (typeof reservation === "string") return reservation;
     reached("put: reserved");
-    const slot = await this.#write(reservation, bytes);
+    const slot = await this.#write(reservation, bytes, meanwhile);
     if (slot !== "drive-full") return slot;
     const allocated = room.takeAllocated(pages);
-    return allocated === undefined ? "drive-full" : this.#write(allocated, bytes);
+    return allocated === undefined ? "drive-full" : this.#write(allocated, bytes, meanwhile);
   }
 
   /**
@@ -138,11 +150,17 @@ export class BlockWriter {
   }
 
   /** @returns the slot, or why it could not be written; the reservation is then given up. */
-  async #write(reservation: Reservation, bytes: Buffer): Promise<number | "drive-full" | "io-error"> {
+  async #write(
+    reservation: Reservation,
+    bytes: Buffer,
+    meanwhile: () => void,
+  ): Promise<number | "drive-full" | "io-error"> {
     const { files, writeBack, hot, drive, health, log, counters, budget } = this.#parts;
     const { slot, create } = reservation;
     try {
-      await files.write(slot, bytes, create);
+      const writing = files.write(slot, bytes, create);
+      meanwhile();
+      await writing;
     } catch (error) {
       health.noteError(slot, error);
       const errno = errnoOf((error as CacheError).cause) ?? "";
