@@ -29,7 +29,9 @@ export interface FrontEndOptions {
   readonly groupId: number | undefined;
   /** Absent for a daemon without a socket of its own. */
   readonly socketPath: string | undefined;
-  /** Of that socket. */
+  /** A listening socket that was passed to this process, in place of one of that path. */
+  readonly passedSocket: number | undefined;
+  /** Of the socket. */
   readonly limits: ServerLimits;
   readonly cvmfs: CvmfsAddress | undefined;
   readonly metrics: MetricsAddress | undefined;
@@ -38,6 +40,8 @@ export interface FrontEndOptions {
 }
 
 export interface FrontEnds {
+  /** Absent for a daemon without a socket of its own. */
+  readonly socketPath: string | undefined;
   /** As CVMFS clients name it, if they are served. */
   readonly locator: string | undefined;
   /** Requests that were received finish first. Idempotent. */
@@ -70,7 +74,7 @@ export async function startFrontEnds(options: FrontEndOptions): Promise<FrontEnd
       closes.unshift(() => metrics.close()); // it tells of the stop to the end
       closes.push(async () => metrics.stopping());
     }
-    return { locator: cvmfs?.locator, close };
+    return { socketPath: server?.socketPath, locator: cvmfs?.locator, close };
   } catch (error) {
     await close();
     throw error;
@@ -78,11 +82,12 @@ export async function startFrontEnds(options: FrontEndOptions): Promise<FrontEnd
 }
 
 async function nativeServer(options: FrontEndOptions): Promise<Server | undefined> {
-  const { cache, socketPath, groupId, log, stop, config, limits } = options;
+  const { cache, socketPath, groupId, log, stop, config, limits, passedSocket } = options;
   if (socketPath === undefined) return undefined;
   return startServer({
     cache,
     socketPath,
+    ...(passedSocket !== undefined && { descriptor: passedSocket }),
     limits,
     log,
     onStopRequest: () => stop.request("a client"),

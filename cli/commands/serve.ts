@@ -24,6 +24,7 @@ import { addServeOptions, givenOf } from "../settings.js";
 import type { ReloadRequests, StopRequests } from "../signals.js";
 import { listenForReload, listenForStop } from "../signals.js";
 import { type Supervisor, isServed, supervisorOf } from "../supervisor.js";
+import { notify, passedSocket } from "../systemd.js";
 import { warnOfFewThreads } from "../threads.js";
 
 /** Keeps what is made from everybody but its owner; or but owner and group, and the group from changing it. */
@@ -36,6 +37,7 @@ interface Start {
   readonly file: Layer | undefined;
   /** Absent for a daemon without a socket of its own. */
   readonly socketPath: string | undefined;
+  readonly passedSocket: number | undefined;
   readonly limits: ServerLimits;
   readonly groupId: number | undefined;
   readonly cvmfs: CvmfsAddress | undefined;
@@ -92,6 +94,7 @@ async function serve(command: Command): Promise<number> {
     stop,
     reloads,
     cvmfs,
+    passedSocket: passedSocket(process.env),
     limits: serverLimitsFrom(layer),
     socketPath: socketPath === NO_SOCKET ? undefined : socketPath,
     metrics: text("metrics") === "" ? undefined : parseMetricsAddress(text("metrics")),
@@ -166,9 +169,9 @@ async function untilStopped(
   cache: OwnedCache,
   config: LiveConfig,
   start: Start,
-  { locator }: FrontEnds,
+  { locator, socketPath }: FrontEnds,
 ): Promise<void> {
-  const { given, file, socketPath, log, stop } = start;
+  const { given, file, log, stop } = start;
   const status = await cache.status();
   log.info("serving", {
     ...(socketPath !== undefined && { socket: socketPath }),
@@ -182,10 +185,13 @@ async function untilStopped(
     startMs: Math.round(status.start.ms),
   });
   start.supervisor?.ready();
+  const tell = (state: string): Promise<void> => notify(process.env, [state], (message) => log.warn(message));
+  await tell("READY=1");
   // It never rejects, and what it has not done at a stop it leaves.
   start.reloads.attach(() => void config.reload());
   const reason = await stop.requested;
   log.info("stopping", { asked: reason });
+  await tell("STOPPING=1");
 }
 
 function listen(early: { readonly log?: CliLogger }): StopRequests {

@@ -13,7 +13,7 @@ import { DRAIN_MS, SERVER_LIMITS } from "./limits.js";
 import type { ServerLimits } from "./limits.js";
 import { RequestCounts } from "./request-counts.js";
 import type { Logger } from "./logger.js";
-import { checkSocketPath, clearStaleSocket } from "./socket-path.js";
+import { checkSocketPath, clearStaleSocket, socketNameOf } from "./socket-path.js";
 
 export type { ConfigEntry, ConfigService } from "./config-service.js";
 export type { ServerLimits } from "./limits.js";
@@ -22,7 +22,10 @@ export type { Logger } from "./logger.js";
 export interface ServerOptions {
   /** Stays the caller's: close() does not close it. */
   readonly cache: BlockCache;
+  /** Where a descriptor is passed: its name if that can't be found out. */
   readonly socketPath: string;
+  /** A descriptor of a Unix socket that somebody else has made, and whose name and mode are theirs. */
+  readonly descriptor?: number;
   readonly log: Logger;
   readonly limits?: Partial<ServerLimits>;
   /** A client has asked for a stop and has been answered. May be called more than once. */
@@ -58,6 +61,8 @@ export interface ServerFigures {
 }
 
 export interface Server {
+  /** The socket's name. */
+  readonly socketPath: string;
   readonly connections: number;
   /** Requests whose replies have not left, and what they and their replies weigh. */
   readonly inFlight: { readonly requests: number; readonly bytes: number };
@@ -77,14 +82,21 @@ const SCRATCH_BYTES = 64 * 1024;
 /**
  * Listens on a Unix socket with mode 0600, or 0660 for a group; resolves when clients can connect. The caller owns the cache directory.
  * @throws {CacheError} E_ARGUMENT socket path too long; E_DIRECTORY the path is no socket or cannot be made one; E_BUSY
- *   somebody listens there.
+ *   somebody listens there; E_CONFIG the descriptor is none of a Unix socket that connections come in on.
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  checkSocketPath(options.socketPath);
-  await clearStaleSocket(options.socketPath);
+  if (options.descriptor === undefined) {
+    checkSocketPath(options.socketPath);
+    await clearStaleSocket(options.socketPath);
+  }
   const server = new SocketServer(options);
   await server.listen();
   return server;
+}
+
+function noUnixSocket(descriptor: number, found: string, cause?: unknown): CacheError {
+  const message = `Cannot listen on descriptor ${descriptor}: ${found}, want a Unix stream socket`;
+  return new CacheError("E_CONFIG", message, { cause });
 }
 
 class SocketServer implements Server {
@@ -96,6 +108,7 @@ class SocketServer implements Server {
   readonly #refused = new Set<Connection>();
   readonly #context: ConnectionContext;
   readonly #ticker: NodeJS.Timeout;
+  #socketPath: string;
   #accepted = 0;
   #turnedAway = 0;
   #closing: Promise<void> | undefined;
@@ -108,6 +121,7 @@ class SocketServer implements Server {
       Math.max(10, Math.min(limits.helloMs, limits.stallMs, limits.frameMs, limits.idleMs) / 4),
     );
     this.#options = options;
+    this.#socketPath = options.socketPath;
     this.#context = {
       cache: options.cache,
       pool: new BufferPool(),
@@ -135,6 +149,10 @@ class SocketServer implements Server {
     this.#ticker.unref();
   }
 
+  get socketPath(): string {
+    return this.#socketPath;
+  }
+
   get connections(): number {
     return this.#connections.size;
   }
@@ -155,24 +173,37 @@ class SocketServer implements Server {
   }
 
   async listen(): Promise<void> {
-    const { socketPath, groupId, log } = this.#options;
+    const { socketPath, groupId, log, descriptor } = this.#options;
     try {
-      await new Promise<void>((resolve, reject) => {
-        this.#net.once("error", reject);
-        this.#net.listen({ path: socketPath, backlog: BACKLOG }, resolve);
-      });
-      if (groupId !== undefined) chownSync(socketPath, -1, groupId);
-      chmodSync(socketPath, groupId === undefined ? 0o600 : 0o660);
+      await this.#bind();
+      if (groupId !== undefined && descriptor === undefined) chownSync(socketPath, -1, groupId);
+      if (descriptor === undefined) chmodSync(socketPath, groupId === undefined ? 0o600 : 0o660);
     } catch (cause) {
       clearInterval(this.#ticker);
       this.#net.close();
+      if (cause instanceof CacheError) throw cause;
       const reason = errnoOf(cause) ?? messageOf(cause);
+      if (descriptor !== undefined) throw noUnixSocket(descriptor, reason, cause);
       throw new CacheError("E_DIRECTORY", `Cannot listen on ${socketPath}: ${reason}`, { cause });
     }
     this.#net.removeAllListeners("error");
     // Accepting can fail for want of descriptors; who is connected already must not notice.
     this.#net.on("error", (error) => log.warn("cannot accept a connection", { error: messageOf(error) }));
-    log.info("listening", { socket: socketPath });
+    log.info("listening", { socket: this.#socketPath });
+  }
+
+  async #bind(): Promise<void> {
+    const { socketPath, descriptor } = this.#options;
+    const place = descriptor === undefined ? { path: socketPath } : { fd: descriptor };
+    await new Promise<void>((resolve, reject) => {
+      this.#net.once("error", reject);
+      this.#net.listen({ ...place, backlog: BACKLOG }, resolve);
+    });
+    if (descriptor === undefined) return;
+    if (typeof this.#net.address() === "object" && this.#net.address() !== null) {
+      throw noUnixSocket(descriptor, "it is of another family");
+    }
+    this.#socketPath = socketNameOf(descriptor) ?? socketPath;
   }
 
   close(options?: { readonly drainMs?: number }): Promise<void> {

@@ -1,6 +1,6 @@
 /** The daemon's socket in the file system. */
 import { connect } from "node:net";
-import { lstatSync, unlinkSync } from "node:fs";
+import { lstatSync, readFileSync, readlinkSync, unlinkSync } from "node:fs";
 import { CacheError, errnoOf } from "../../index/core/errors.js";
 import { SOCKET_PATH_BYTES_MAX } from "./limits.js";
 
@@ -58,4 +58,18 @@ function answers(socketPath: string): Promise<boolean> {
     socket.once("connect", () => settle(true));
     socket.once("error", (error) => settle(!["ECONNREFUSED", "ENOENT"].includes(errnoOf(error) ?? "")));
   });
+}
+
+/**
+ * The name of an open Unix socket, by the kernel's list; undefined where it has none, or is of another network namespace than this
+ * process, as that of a service without a network is.
+ */
+export function socketNameOf(descriptor: number): string | undefined {
+  const inode = /^socket:\[([0-9]+)\]$/.exec(readlinkSync(`/proc/self/fd/${descriptor}`))?.[1];
+  const lines = readFileSync("/proc/self/net/unix", "utf8").split("\n");
+  // Num RefCount Protocol Flags Type St Inode Path
+  const found = lines
+    .map((line) => /^\S+ \S+ \S+ \S+ \S+ \S+ +([0-9]+) (.+)$/.exec(line))
+    .find((line) => line?.[1] === inode);
+  return found?.[2];
 }
