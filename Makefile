@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test build lint fmt cover bench bench-peers bench-scale torture powercut clean
+.PHONY: help run test build lint fmt cover bench bench-peers bench-scale torture soak powercut clean
 
 NPX := npx --no-install
 
@@ -43,6 +43,9 @@ bench-scale: build ## how start, wipe, memory and index grow to 4,000,000 blocks
 
 torture: build ## random changes of files for TORTURE_SECONDS (600), FLIPS (5000) flipped bits, 1,000 kills, a million hits and fuzz cases; or PARTS="files flips kills direct fuzz model faults"
 	@node --enable-source-maps dist/test/torture/run.js $(PARTS)
+
+soak: build ## a daemon under load, invalidation, resize, fsck and restarts for SOAK_SECONDS (1800); SOAK_JSON=FILE writes the report
+	@node --enable-source-maps dist/test/soak/run.js
 
 powercut: build ## cut the power at CUTS places (60) of real file systems; needs root, cc, /dev/fuse and loop devices
 	@if command -v $(CC) > /dev/null; then \

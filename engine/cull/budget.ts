@@ -29,6 +29,7 @@ export class Budget {
   readonly #now: () => number;
   /** Pages that tenants waste in slots too large for them; worked off by cutting free slots back. */
   #debtPages = 0;
+  readonly #ceilings = new Set<{ readonly usedBytesMax: number }>();
   #leadMs = LEAD_MS_MIN;
   #windowMs = 0;
   #slotsTaken = 0;
@@ -81,10 +82,19 @@ export class Budget {
     return Math.max(0, this.#limits.slotsMax - (numbers - this.#table.countOf(STATE.retired)));
   }
 
+  /** Until the call of what is returned writers leave alone what is given back below this. */
+  lower(usedBytesMax: number): () => void {
+    const ceiling = { usedBytesMax };
+    this.#ceilings.add(ceiling);
+    return () => void this.#ceilings.delete(ceiling);
+  }
+
   /** Pages by which slot files may still grow. None before all slots were looked at; negative if over the limit. */
   growthPages(): number {
     if (this.#table.countOf(STATE.unknown) > 0) return 0;
-    return Math.floor((this.#limits.slotBytesMax - this.#table.usedBytes) / PAGE_BYTES);
+    let { slotBytesMax: bytesMax } = this.#limits;
+    for (const { usedBytesMax } of this.#ceilings) bytesMax = Math.min(bytesMax, usedBytesMax);
+    return Math.floor((bytesMax - this.#table.usedBytes) / PAGE_BYTES);
   }
 
   /** A tenant had to take a slot with so many pages more than it needs. */

@@ -122,9 +122,12 @@ export class GiveBack {
 
   async #fit(usedBytesMax: number): Promise<GivenBack | undefined> {
     this.#fits += 1;
+    // Else writers take as fast as is given back, and there is no end.
+    const lift = this.#budget.lower(usedBytesMax);
     try {
       return await this.#fitTo(usedBytesMax);
     } finally {
+      lift();
       this.#fits -= 1;
     }
   }

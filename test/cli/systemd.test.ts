@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, lstatSync, readFileSync, writeFileSync } from "node:fs";
-import { connect as connectSocket } from "node:net";
+import { type Socket, connect as connectSocket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import { connect } from "../../engine/daemon/client.js";
-import { until } from "../support/temp-cache.js";
+import { pause, until } from "../support/temp-cache.js";
 import { MAIN, run, withDirectory } from "./run-cli.js";
 
 const systemd = suite("a service");
@@ -91,6 +91,20 @@ function startService(directory: string, kind: string, args: readonly string[] =
   };
 }
 
+/** A connection to a socket that nobody accepts on yet; it has its name a moment before it listens. */
+async function earlyClient(path: string): Promise<Socket> {
+  for (let tries = 0; tries < 1000; tries += 1) {
+    const socket = connectSocket(path);
+    const connected = await new Promise<boolean>((resolve) => {
+      socket.once("connect", () => resolve(true));
+      socket.once("error", () => resolve(false));
+    });
+    if (connected) return socket;
+    await pause(5);
+  }
+  throw new Error(`Nobody listens on ${path}`);
+}
+
 /** The daemon's own pid: the manager's would end the manager alone. */
 function daemonPid(service: Service): number {
   return Number(/\bpid=([0-9]+)/.exec(service.log())?.[1]);
@@ -105,8 +119,7 @@ where(
       // Whoever comes before the daemon does waits in the socket's queue.
       await until(() => existsSync(service.socket));
       chmodSync(service.socket, 0o666);
-      const early = connectSocket(service.socket);
-      await once(early, "connect");
+      const early = await earlyClient(service.socket);
       await until(() => /\bserving\b/.test(service.log()), 30_000);
       assert.match(service.log(), new RegExp(`socket=${service.socket}\\b`));
       if (has("systemd-notify", "--version")) {

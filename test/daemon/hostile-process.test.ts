@@ -13,7 +13,7 @@ const hostile = suite("a hostile process beside a good one");
 
 /** No call of the good one may take longer; some ten times what was seen on a busy machine. */
 const NOTICED_MS = 2500;
-const WAY_MS = 150 * roundsOf(1);
+const WAY_MS = 100 * roundsOf(1);
 const LIMITS = ["--connections", "300", "--request-memory", "64MiB"];
 /**
  * Over what a daemon has at rest: 64 MiB in flight, a block and a header of each of 300 connections (122 MiB), 131,072 handles

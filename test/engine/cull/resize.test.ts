@@ -9,6 +9,7 @@ import {
   bytesOf,
   expectHit,
   openAt,
+  pause,
   slotFiles,
   store,
   tagOf,
@@ -157,6 +158,28 @@ resize("what is left out goes back to its default", async () => {
     assert.equal(limits.brun, 7);
     assert.equal(limits.slotsMax, 512);
     assert.deepEqual(limits.shares, []);
+  });
+});
+
+resize("culling to a size has an end beside writers who never pause", async () => {
+  await withCache(LARGE, async (cache) => {
+    await fill(cache, 200);
+    let over = false;
+    const block = bytesOf(1, SLOT_BYTES);
+    const writers = Array.from({ length: 8 }, async (_, writer) => {
+      for (let next = 0; !over; next += 1) await cache.put(tagOf(next % 500, `writer ${writer}`), block);
+    });
+    try {
+      for (const usedBytesMax of [20 * MIB, 4 * MIB]) {
+        const culled = cache.cull({ usedBytesMax });
+        assert.ok(await Promise.race([culled.then(() => true), pause(10_000)]), "it has an end");
+        assert.ok((await culled).bytes >= 8 * MIB); // what is used by now is the writers' matter again
+      }
+      await until(async () => (await cache.status()).usedBytes > 12 * MIB); // the room is theirs again
+    } finally {
+      over = true;
+      await Promise.all(writers);
+    }
   });
 });
 
