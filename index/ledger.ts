@@ -10,7 +10,7 @@ import { CacheError, errnoOf, messageOf } from "./core/errors.js";
 import { shownPath } from "./core/own-files.js";
 import { Environment, type Store, type Write } from "./environment.js";
 import { LedgerNotes } from "./ledger-notes.js";
-import { checkMetaPages, environmentBytes } from "./preflight.js";
+import { environmentBytes } from "./preflight.js";
 import { LedgerPins } from "./ledger-pins.js";
 import { checkPages } from "./page-check.js";
 import { decodeLedgerState, encodeLedgerState } from "./ledger-state.js";
@@ -240,11 +240,7 @@ function flushDirectory(directory: string): void {
 
 function openEnvironment(directory: string): Environment<LedgerTable> {
   try {
-    const data = join(directory, "data.mdb");
-    if (environmentBytes(directory) > 0) {
-      checkMetaPages(data);
-      checkPages(data);
-    }
+    if (environmentBytes(directory) > 0) checkPages(directory, { regime: "durable" });
     return Environment.open({
       directory,
       regime: "durable",

@@ -1,171 +1,220 @@
 /**
  * Walks the pages of a closed LMDB environment as a file, before anything maps it: LMDB does not check what it follows, and a
- * flipped bit in a page's head or in a node ends the process. Meant for small environments: it reads every page.
+ * flipped bit in a page's head or in a node ends the process. Reading a file ends nobody.
  * Layout: mdb.c of lmdb-js 3 (data version 2): a page has a head of 24 bytes, offsets in it count from the end of that.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { CacheError } from "./core/errors.js";
+import { join } from "node:path";
+import { CacheError, messageOf } from "./core/errors.js";
+import { shownPath } from "./core/own-files.js";
+import type { Regime } from "./environment.js";
+import { HEAD_BYTES, type Meta, PAGE_BYTES, type TreeRecord, metaOf, treeAt, uint64 } from "./page-meta.js";
+import { checkMetaPages, environmentBytes } from "./preflight.js";
 
-const PAGE_BYTES = 4096;
-const HEAD_BYTES = 24;
 const NODE_BYTES = 8;
 const TREE_BYTES = 48;
-const NO_PAGE = 2n ** 64n - 1n;
+const NO_PAGE = 2 ** 64;
 const BRANCH = 1;
 const LEAF = 2;
 const OVERFLOW = 4;
 const BIG_DATA = 1;
 const SUB_DATA = 2;
 const DEPTH_MAX = 32;
-const PAGES_MAX = 2n ** 40n;
-const META_TREES_AT = HEAD_BYTES + 24;
-const META_LAST_AT = HEAD_BYTES + 120;
-const META_TRANSACTION_AT = HEAD_BYTES + 128;
+/** 4 TiB: nothing that we write is larger, while numbers that are damaged are, and then so is a file that was written by them. */
+const PAGES_MAX = 2 ** 30;
+/** A look at the clock for so many pages. */
+const PAGES_A_LOOK = 16;
+const WINDOW_BYTES = 64 * PAGE_BYTES;
 
-interface Tree {
-  readonly depth: number;
-  readonly entries: bigint;
-  readonly root: bigint;
+type Kind = "free" | "main" | "table";
+
+interface Tree extends TreeRecord {
+  readonly kind: Kind;
+  /** Entries seen so far. */
+  found: number;
+}
+
+/** Pages of a tree that are looked at together, in their order in the file. */
+interface Level {
+  readonly tree: Tree;
+  /** 1 are the leaves. */
+  readonly height: number;
+  readonly pages: number[];
+}
+
+/** A value that lies in pages of its own. */
+interface Value {
+  readonly page: number;
+  readonly bytes: number;
+}
+
+export interface PageCheck {
+  /** How the commits of this environment were written: that decides which of them its next owner has. */
+  readonly regime: Exclude<Regime, "volatile">;
+  /** The walk ends after so long, however much is left; the upper levels of all trees come first. */
+  readonly msMax?: number;
 }
 
 /**
- * Checks the newest commit of an environment whose every commit is flushed.
- * @throws {CacheError} E_INDEX_CORRUPT with the first thing that is wrong.
+ * Checks the commit that the next owner of an environment will have.
+ * @returns whether all of it was looked at.
+ * @throws {CacheError} E_INDEX_CORRUPT when there is none, or with the first thing that is wrong; E_IO when it can't be read.
  */
-export function checkPages(path: string): void {
-  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+export function checkPages(directory: string, { regime, msMax = Infinity }: PageCheck): boolean {
+  const endMs = performance.now() + msMax;
+  const path = join(directory, "data.mdb");
+  if (environmentBytes(directory) === 0)
+    throw new CacheError("E_INDEX_CORRUPT", `Cannot open ${shownPath(path)}: there is nothing in it`);
   try {
-    const file = Buffer.alloc(fstatSync(descriptor).size);
-    for (let done = 0; done < file.length;) {
-      const got = readSync(descriptor, file, done, file.length - done, done);
-      if (got === 0) throw corrupt(path, "it ends early");
-      done += got;
+    checkMetaPages(path);
+    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      return new Walk(path, descriptor).run(regime, endMs);
+    } finally {
+      closeSync(descriptor);
     }
-    new Walk(path, file).run();
-  } finally {
-    closeSync(descriptor);
+  } catch (cause) {
+    if (cause instanceof CacheError) throw cause;
+    throw new CacheError("E_IO", `Cannot read ${shownPath(path)}: ${messageOf(cause)}`, { cause });
   }
 }
 
 class Walk {
   readonly #path: string;
-  readonly #file: Buffer;
+  readonly #descriptor: number;
+  readonly #fileBytes: number;
   readonly #seen: Uint8Array;
+  /** What was read last, and where in the file it begins: one read for many pages. */
+  readonly #window = Buffer.alloc(WINDOW_BYTES);
+  #windowAt = -1;
+  readonly #trees: Tree[] = [];
+  /** What has to be looked at; the walk goes level by level, so that it needs no page twice. */
+  readonly #levels: Level[] = [];
   #lastPage = 0;
-  /** Of the newest commit: a page that claims a later one would be taken for one that may be written to. */
-  #transaction = 0n;
+  /** Of the commit that is checked: a page that claims a later one would be taken for one that may be written to. */
+  #transaction = 0;
 
-  constructor(path: string, file: Buffer) {
+  constructor(path: string, descriptor: number) {
     this.#path = path;
-    this.#file = file;
-    this.#seen = new Uint8Array(Math.ceil(file.length / PAGE_BYTES));
+    this.#descriptor = descriptor;
+    this.#fileBytes = fstatSync(descriptor).size;
+    if (this.#fileBytes > PAGES_MAX * PAGE_BYTES) this.#fail(`${this.#fileBytes} bytes`);
+    this.#seen = new Uint8Array(Math.ceil(this.#fileBytes / PAGE_BYTES));
   }
 
-  run(): void {
-    const transactions = [0, 1].map((page) =>
-      this.#file.readBigUInt64LE(page * PAGE_BYTES + META_TRANSACTION_AT),
-    ) as [bigint, bigint];
-    // Commits take the two pages in turn, so a number that is wrong shows.
-    const [even, odd] = transactions;
-    const isNew = even === 0n && odd === 0n;
-    const inTurn = even % 2n === 0n && odd % 2n === 1n && (even - odd === 1n || odd - even === 1n);
-    if (!isNew && !inTurn) this.#fail(`commits ${even} and ${odd} where one follows the other`);
-    const meta = (odd > even ? 1 : 0) * PAGE_BYTES;
-    if (this.#file.readUInt32LE(meta + META_TREES_AT) !== PAGE_BYTES) this.#fail("another page size");
-    this.#transaction = odd > even ? odd : even;
-    const last = this.#file.readBigUInt64LE(meta + META_LAST_AT);
+  run(regime: PageCheck["regime"], endMs: number): boolean {
+    const meta = this.#meta(regime);
+    if (meta.pageBytes !== PAGE_BYTES) this.#fail("another page size");
+    this.#transaction = meta.transaction;
     // The file may end before it: what lies there is free.
-    if (last >= PAGES_MAX) this.#fail(`page ${last} as its last one`);
-    this.#lastPage = Number(last);
-    const free = this.#treeAt(meta + META_TREES_AT);
-    const main = this.#treeAt(meta + META_TREES_AT + TREE_BYTES);
-    this.#tree(free, "free");
-    this.#tree(main, "main");
+    if (meta.lastPage >= PAGES_MAX) this.#fail(`page ${meta.lastPage} as its last one`);
+    this.#lastPage = meta.lastPage;
+    this.#plant(meta.free, "free");
+    this.#plant(meta.main, "main");
+    let looks = 0;
+    for (const { tree, height, pages } of this.#levels) {
+      const below: number[] = [];
+      for (const page of Uint32Array.from(pages).toSorted()) {
+        looks += 1;
+        if (looks % PAGES_A_LOOK === 0 && performance.now() > endMs) return false;
+        this.#visit(page, height, tree, below);
+      }
+      if (height > 1) this.#levels.push({ tree, height: height - 1, pages: below });
+    }
+    for (const { found, entries } of this.#trees)
+      if (found !== entries) this.#fail(`a tree of ${found} entries, want ${entries}`);
+    return true;
   }
 
-  #treeAt(at: number): Tree {
-    return {
-      depth: this.#file.readUInt16LE(at + 6),
-      entries: this.#file.readBigUInt64LE(at + 32),
-      root: this.#file.readBigUInt64LE(at + 40),
-    };
+  #meta(regime: PageCheck["regime"]): Meta {
+    const pages = Buffer.alloc(2 * PAGE_BYTES);
+    this.#read(pages, 0);
+    const found = metaOf(pages, regime);
+    return typeof found === "string" ? this.#fail(found) : found;
   }
 
-  #tree({ depth, entries, root }: Tree, kind: "free" | "main" | "table"): void {
+  #plant(record: TreeRecord, kind: Kind): void {
+    const { depth, entries, root } = record;
     if (root === NO_PAGE) {
-      if (depth !== 0 || entries !== 0n) this.#fail("an empty tree with entries");
+      if (depth !== 0 || entries !== 0) this.#fail("an empty tree with entries");
       return;
     }
     if (depth < 1 || depth > DEPTH_MAX) this.#fail(`a tree of depth ${depth}`);
-    const found = this.#page(this.#number(root), depth, kind);
-    if (BigInt(found) !== entries) this.#fail(`a tree of ${found} entries, want ${entries}`);
+    const tree = { ...record, kind, found: 0 };
+    this.#trees.push(tree);
+    this.#levels.push({ tree, height: depth, pages: [this.#number(root)] });
   }
 
-  /** @returns how many entries lie below. */
-  #page(page: number, levels: number, kind: "free" | "main" | "table"): number {
-    const at = this.#take(page);
-    const flags = this.#file.readUInt16LE(at + 18);
-    if (flags !== (levels > 1 ? BRANCH : LEAF)) this.#fail(`page ${page} with flags ${flags}`);
-    const lower = this.#file.readUInt16LE(at + 20);
-    const upper = this.#file.readUInt16LE(at + 22);
+  #visit(page: number, height: number, tree: Tree, below: number[]): void {
+    const bytes = this.#take(page);
+    const flags = bytes.readUInt16LE(18);
+    if (flags !== (height > 1 ? BRANCH : LEAF)) this.#fail(`page ${page} with flags ${flags}`);
+    const lower = bytes.readUInt16LE(20);
+    const upper = bytes.readUInt16LE(22);
     if (lower % 2 !== 0 || lower > upper || upper > PAGE_BYTES - HEAD_BYTES) {
       this.#fail(`page ${page} with bounds ${lower} and ${upper}`);
     }
     const nodes = lower / 2;
     if (nodes === 0) this.#fail(`page ${page} without a node`);
-    let entries = 0;
-    let last: Buffer | undefined;
+    let [last, lastEnd] = [-1, -1];
+    const values: Value[] = [];
     for (let place = 0; place < nodes; place += 1) {
-      const offset = this.#file.readUInt16LE(at + HEAD_BYTES + 2 * place);
+      const offset = bytes.readUInt16LE(HEAD_BYTES + 2 * place);
       if (offset < upper || offset + NODE_BYTES > PAGE_BYTES - HEAD_BYTES) {
         this.#fail(`page ${page} with a node at ${offset}`);
       }
-      const node = at + HEAD_BYTES + offset;
-      const keyBytes = this.#file.readUInt16LE(node + 6);
-      if (node + NODE_BYTES + keyBytes > at + PAGE_BYTES) this.#fail(`page ${page} with a key too long`);
-      const key = this.#file.subarray(node + NODE_BYTES, node + NODE_BYTES + keyBytes);
+      const node = HEAD_BYTES + offset;
+      const key = node + NODE_BYTES;
+      const keyEnd = key + bytes.readUInt16LE(node + 6);
+      if (keyEnd > PAGE_BYTES) this.#fail(`page ${page} with a key too long`);
       // The first key of a branch is empty; those of free pages are numbers.
-      const ordered = kind === "free" || last === undefined || Buffer.compare(last, key) < 0;
+      const ordered =
+        tree.kind === "free" || last < 0 || bytes.compare(bytes, key, keyEnd, last, lastEnd) < 0;
       if (!ordered) this.#fail(`page ${page} with keys out of order`);
-      if (levels === 1 || place > 0) last = key;
-      if (levels === 1) this.#leaf(page, node, keyBytes, kind);
-      else if (place > 0 && keyBytes === 0) this.#fail(`page ${page} without a key`);
-      entries += levels === 1 ? 1 : this.#page(this.#child(node), levels - 1, kind);
+      if (height === 1 || place > 0) [last, lastEnd] = [key, keyEnd];
+      if (height === 1) this.#leaf(page, bytes, { node, data: keyEnd, kind: tree.kind }, values);
+      else if (place > 0 && keyEnd === key) this.#fail(`page ${page} without a key`);
+      else below.push(this.#number(bytes.readUInt32LE(node) + bytes.readUInt16LE(node + 4) * 2 ** 32));
     }
-    return entries;
+    if (height === 1) tree.found += nodes;
+    for (const value of values) this.#overflow(value, tree.kind);
   }
 
-  #child(node: number): number {
-    const low = this.#file.readUInt32LE(node);
-    return this.#number(BigInt(low) + (BigInt(this.#file.readUInt16LE(node + 4)) << 32n));
-  }
-
-  #leaf(page: number, node: number, keyBytes: number, kind: "free" | "main" | "table"): void {
-    const bytes = this.#file.readUInt32LE(node);
-    const flags = this.#file.readUInt16LE(node + 4);
-    const data = node + NODE_BYTES + keyBytes;
+  /** @param values what lies in pages of its own, to be looked at when this page has been. */
+  #leaf(
+    page: number,
+    of: Buffer,
+    { node, data, kind }: { readonly node: number; readonly data: number; readonly kind: Kind },
+    values: Value[],
+  ): void {
+    const bytes = of.readUInt32LE(node);
+    const flags = of.readUInt16LE(node + 4);
     const inPage = (flags & BIG_DATA) === 0 ? bytes : 8;
-    if (data + inPage > (page + 1) * PAGE_BYTES) this.#fail(`page ${page} with a value too long`);
+    if (data + inPage > PAGE_BYTES) this.#fail(`page ${page} with a value too long`);
     const wanted = kind === "main" ? SUB_DATA : flags & BIG_DATA;
     if (flags !== wanted) this.#fail(`page ${page} with a node of flags ${flags}`);
     if (kind === "main") {
       if (bytes !== TREE_BYTES) this.#fail(`page ${page} with a table of ${bytes} bytes`);
-      this.#tree(this.#treeAt(data), "table");
-    } else if (flags === BIG_DATA) this.#overflow(this.#number(this.#file.readBigUInt64LE(data)), bytes);
-    else if (kind === "free") this.#freePages(page, this.#file.subarray(data, data + bytes));
+      this.#plant(treeAt(of, data), "table");
+    } else if (flags === BIG_DATA) values.push({ page: this.#number(uint64(of, data)), bytes });
+    else if (kind === "free") this.#freePages(page, of.subarray(data, data + bytes));
   }
 
-  #overflow(page: number, bytes: number): void {
-    const at = this.#take(page);
-    const count = this.#file.readUInt32LE(at + 20);
+  #overflow({ page, bytes }: Value, kind: Kind): void {
+    const head = this.#take(page);
+    const count = head.readUInt32LE(20);
     const fits = count === Math.floor((HEAD_BYTES - 1 + bytes) / PAGE_BYTES) + 1;
-    if (this.#file.readUInt16LE(at + 18) !== OVERFLOW || !fits) this.#fail(`page ${page}, which is no value`);
+    if (head.readUInt16LE(18) !== OVERFLOW || !fits) this.#fail(`page ${page}, which is no value`);
     for (let next = page + 1; next < page + count; next += 1) this.#claim(next);
+    if (kind !== "free") return;
+    const list = Buffer.alloc(bytes);
+    this.#read(list, page * PAGE_BYTES + HEAD_BYTES);
+    this.#freePages(page, list);
   }
 
   /** A list of page numbers; a negative one is the length of a run. */
   #freePages(page: number, list: Buffer): void {
-    const count = list.length < 8 ? -1 : Number(list.readBigUInt64LE());
+    const count = list.length < 8 ? -1 : uint64(list, 0);
     if (list.length < 8 * (count + 1)) this.#fail(`page ${page} with a list of ${count} free pages`);
     for (let place = 1; place <= count; place += 1) {
       const number = list.readBigInt64LE(8 * place);
@@ -174,22 +223,36 @@ class Walk {
     }
   }
 
-  #number(page: bigint): number {
-    if (page < 2n || page > BigInt(this.#lastPage)) this.#fail(`a reference to page ${page}`);
-    return Number(page);
+  #number(page: number): number {
+    if (page < 2 || page > this.#lastPage) this.#fail(`a reference to page ${page}`);
+    return page;
   }
 
-  /** Where a page begins that nobody has named before. */
-  #take(page: number): number {
+  /** @returns a page that nobody has named before; good until the next one is taken. */
+  #take(page: number): Buffer {
     this.#claim(page);
     const at = page * PAGE_BYTES;
-    if (this.#file.readBigUInt64LE(at) !== BigInt(page)) this.#fail(`page ${page} under another number`);
-    if (this.#file.readBigUInt64LE(at + 8) > this.#transaction) this.#fail(`page ${page} of a later commit`);
-    return at;
+    if (this.#windowAt < 0 || at < this.#windowAt || at >= this.#windowAt + WINDOW_BYTES) {
+      this.#windowAt = at - (at % WINDOW_BYTES);
+      const bytes = Math.min(WINDOW_BYTES, this.#fileBytes - this.#windowAt);
+      this.#read(this.#window.subarray(0, bytes), this.#windowAt);
+    }
+    const bytes = this.#window.subarray(at - this.#windowAt, at - this.#windowAt + PAGE_BYTES);
+    if (uint64(bytes, 0) !== page) this.#fail(`page ${page} under another number`);
+    if (uint64(bytes, 8) > this.#transaction) this.#fail(`page ${page} of a later commit`);
+    return bytes;
+  }
+
+  #read(target: Buffer, position: number): void {
+    for (let done = 0; done < target.length;) {
+      const got = readSync(this.#descriptor, target, done, target.length - done, position + done);
+      if (got === 0) this.#fail(`${position + done} bytes only`);
+      done += got;
+    }
   }
 
   #claim(page: number): void {
-    if (page > this.#lastPage || (page + 1) * PAGE_BYTES > this.#file.length) {
+    if (page > this.#lastPage || (page + 1) * PAGE_BYTES > this.#fileBytes) {
       this.#fail(`page ${page} past its end`);
     }
     if (this.#seen[page] === 1) this.#fail(`page ${page} in two places`);
@@ -197,10 +260,9 @@ class Walk {
   }
 
   #fail(found: string): never {
-    throw corrupt(this.#path, found);
+    throw new CacheError(
+      "E_INDEX_CORRUPT",
+      `Cannot open ${shownPath(this.#path)}: its pages are damaged: it has ${found}`,
+    );
   }
-}
-
-function corrupt(path: string, found: string): CacheError {
-  return new CacheError("E_INDEX_CORRUPT", `Cannot open ${path}: its pages are damaged: it has ${found}`);
 }

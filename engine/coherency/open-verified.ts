@@ -8,6 +8,8 @@ import { BlockIndex } from "../../index/block-index.js";
 import { isCacheError } from "../../index/core/errors.js";
 import { syncDirectory } from "../../index/core/sync-directory.js";
 import type { Ledger } from "../../index/ledger.js";
+import { checkPages } from "../../index/page-check.js";
+import type { IndexProbe } from "../../index/probe-child.js";
 import { slotNumbersFound } from "../slots/slot-paths.js";
 import { SlotTable } from "../slots/slot-table.js";
 import type { CachePaths } from "./directory.js";
@@ -15,22 +17,17 @@ import { INDEX_MAP_BYTES, bootId, indexDirectory } from "./index-place.js";
 import { probeIndex } from "./index-probe.js";
 import type { Content } from "./open-state.js";
 
-/** A start waits so long for the child that reads the index; a small one is read whole in that time. */
-const PROBE_MS = 100;
-/** After an owner who died before it had read all of the index itself, the child reads all of it. */
-const FULL_PROBE_MS = 10 * 60_000;
+/** A start looks at pages of the index for so long; what it takes then is left to the walk beside the service. */
+const PAGES_MS = 40;
+/** After an owner who died before it had read all of the index itself, all pages are looked at, and a child reads all records. */
+const PROBE_MS = 10 * 60_000;
 
 /** @returns the content, or in words why it does not count. @throws {CacheError} E_IO. */
 export async function openVerified(paths: CachePaths, ledger: Ledger): Promise<Content | string> {
   const { mark, epoch, cacheId } = ledger;
   const place = { mapBytes: INDEX_MAP_BYTES, epoch };
-  const wrong = await probeIndex({
-    ...place,
-    directory: indexDirectory(paths, epoch),
-    cacheId: cacheId.toString("hex"),
-    msMax: mark.surveying === true ? FULL_PROBE_MS : PROBE_MS,
-  });
-  if (wrong !== undefined) return `the index is damaged: ${wrong}`;
+  const wrong = await damageOf({ ...place, directory: indexDirectory(paths, epoch) }, ledger);
+  if (wrong !== undefined) return wrong;
   // Whoever dies from here to the next mark leaves a cache that is wiped, so a start is never tried twice.
   await ledger.setMark({ ...mark, state: "opening" });
   const directory = indexDirectory(paths, epoch + 1);
@@ -69,6 +66,23 @@ export async function openVerified(paths: CachePaths, ledger: Ledger): Promise<C
     },
     start: { kind: "unclean", action: "verify" },
   };
+}
+
+/** Finds out, before the index is mapped, whether it may be. @returns what is wrong with it, as far as it was read. */
+async function damageOf(
+  place: Pick<IndexProbe, "directory" | "mapBytes" | "epoch">,
+  { mark, cacheId }: Ledger,
+): Promise<string | undefined> {
+  const again = mark.surveying === true;
+  try {
+    checkPages(place.directory, { regime: "recoverable", ...(!again && { msMax: PAGES_MS }) });
+  } catch (error) {
+    if (isCacheError(error, "E_INDEX_CORRUPT")) return error.message;
+    throw error;
+  }
+  if (!again) return undefined;
+  const wrong = await probeIndex({ ...place, cacheId: cacheId.toString("hex"), msMax: PROBE_MS });
+  return wrong === undefined ? undefined : `the index is damaged: ${wrong}`;
 }
 
 function open(
