@@ -38,6 +38,8 @@ export function openDriveParts(
   const { paths, table } = state;
   const modes = groupId === undefined ? OWNER_ONLY : GROUP_READS;
   const files = new SlotFiles({
+    // What the end left unwritten is a block that fails its checksum, and no fault of its slot.
+    mayEndEarly: (slot) => table.unchecked.has(slot),
     root: paths.slots,
     descriptorsMax: descriptorsMax(),
     modes,

@@ -34,6 +34,8 @@ export interface SlotFilesOptions {
   readonly onTrouble?: (message: string, error: unknown) => void;
   /** For those who are not the owner: nothing is made or changed. */
   readonly readOnly?: boolean;
+  /** Whether the file may end before what is read: then zeros follow, as in a hole, for the checksum to judge. */
+  readonly mayEndEarly?: (slot: number) => boolean;
 }
 
 export class SlotFiles {
@@ -53,9 +55,11 @@ export class SlotFiles {
   readonly madeIn = new Set<string>();
   readonly #directories: SlotDirectories;
   readonly #onTrouble: (message: string, error: unknown) => void;
+  readonly #mayEndEarly: (slot: number) => boolean;
 
   constructor(options: SlotFilesOptions) {
     this.#onTrouble = options.onTrouble ?? (() => undefined);
+    this.#mayEndEarly = options.mayEndEarly ?? (() => false);
     this.#root = options.root;
     this.#modes = options.modes ?? OWNER_ONLY;
     // Without waiting for the other end of a pipe that has the name.
@@ -91,8 +95,8 @@ export class SlotFiles {
       found.referenced = true;
       for (let done = 0; done < length;) {
         const got = this.#io.readSync(found.fd, target, done, length - done, positionBytes + done);
-        if (got === 0) throw shortFile(slot, positionBytes + done);
-        done += got;
+        if (got === 0) this.#endsEarly(slot, target, done, positionBytes);
+        done += got === 0 ? length - done : got;
       }
     } catch (error) {
       throw asIoError(slot, "read", error);
@@ -104,10 +108,18 @@ export class SlotFiles {
     await this.#use(slot, "read", 0, async (fd) => {
       for (let done = 0; done < target.length;) {
         const got = await this.#io.read(fd, target, done, target.length - done, positionBytes + done);
-        if (got === 0) throw shortFile(slot, positionBytes + done);
-        done += got;
+        if (got === 0) this.#endsEarly(slot, target, done, positionBytes);
+        done += got === 0 ? target.length - done : got;
       }
     });
+  }
+
+  #endsEarly(slot: number, target: Buffer, done: number, positionBytes: number): void {
+    if (!this.#mayEndEarly(slot)) {
+      const message = `Cannot read slot ${slot}: its file ends at ${positionBytes + done}, want more`;
+      throw new CacheError("E_IO", message);
+    }
+    target.fill(0, done);
   }
 
   /** `create` makes the file, which must not exist. @throws {CacheError} E_IO. */
@@ -330,10 +342,6 @@ export class SlotFiles {
 
 function isPlain({ isFile, links, sizeBytes }: SlotFileFacts): boolean {
   return isFile && links === 1 && sizeBytes <= SLOT_BYTES;
-}
-
-function shortFile(slot: number, atBytes: number): CacheError {
-  return new CacheError("E_IO", `Cannot read slot ${slot}: its file ends at ${atBytes}, want more`);
 }
 
 function asIoError(slot: number, action: string, error: unknown): CacheError {

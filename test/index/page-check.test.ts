@@ -24,7 +24,7 @@ function copyOf(directory: string, name: string): string {
 
 function transactionOf(directory: string): number {
   const meta = metaOf(readFileSync(join(directory, "data.mdb")), "recoverable");
-  assert.ok(typeof meta === "object", String(meta));
+  assert.ok(typeof meta === "object", JSON.stringify(meta));
   return meta.transaction;
 }
 
