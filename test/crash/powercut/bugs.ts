@@ -2,17 +2,24 @@
  * Bugs planted in the process that carries the load, to show that the rig sees such bugs: what should be durable is not,
  * and nobody is told. They are put over the engine from outside; nothing in it knows of them.
  */
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, realpathSync } from "node:fs";
 import { Environment } from "../../../index/environment.js";
 import { type SlotIo, nodeIo } from "../../../engine/slots/io.js";
 import type { Scene } from "./cuts.js";
 
+/** When a cut shows it, and what its next owner does. */
+interface Planted {
+  readonly scene: Scene;
+  readonly onUnclean: "wipe" | "verify";
+}
+
 export const BUGS = {
-  "slots are not synced": "stopped",
-  "the index is not synced": "stopped",
-  "the ledger is not synced": "ledger",
-  "the clean mark comes before the data": "stopped",
-} as const satisfies Readonly<Record<string, Scene>>;
+  "slots are not synced": { scene: "stopped", onUnclean: "wipe" },
+  "the index is not synced": { scene: "stopped", onUnclean: "wipe" },
+  "the ledger is not synced": { scene: "ledger", onUnclean: "wipe" },
+  "the clean mark comes before the data": { scene: "stopped", onUnclean: "wipe" },
+  "what is stale is told before it is flushed": { scene: "stale", onUnclean: "verify" },
+} as const satisfies Readonly<Record<string, Planted>>;
 export type Bug = keyof typeof BUGS;
 
 const LATE_MS = 1000;
@@ -27,13 +34,22 @@ export function plant(bug: Bug): { readonly io?: SlotIo } {
     case "the index is not synced":
       Environment.prototype.sync = async () => undefined;
       return {};
-    case "the ledger is not synced": {
-      const open = Environment.open.bind(Environment);
-      Environment.open = (options) =>
-        open(options.directory.endsWith("ledger") ? { ...options, regime: "volatile" } : options);
-      return {};
-    }
+    case "the ledger is not synced":
+      return volatile((isLedger) => isLedger);
+    case "what is stale is told before it is flushed":
+      Environment.prototype.sync = async () => undefined;
+      return volatile((isLedger) => !isLedger);
   }
+}
+
+/** Some environments leave their commits to the kernel. */
+function volatile(chosen: (isLedger: boolean) => boolean): Record<string, never> {
+  const open = Environment.open.bind(Environment);
+  Environment.open = (options) => {
+    const isLedger = realpathSync(options.directory).endsWith("ledger"); // it is named by descriptor
+    return open(chosen(isLedger) ? { ...options, regime: "volatile" } : options);
+  };
+  return {};
 }
 
 /** On a descriptor of its own, because the slot's may be closed by then. */

@@ -30,7 +30,7 @@ export interface Cut {
 }
 
 /** When the power fails, as the scenarios have it. */
-export const SCENES = ["running", "stopping", "stopped", "ledger", "meta"] as const;
+export const SCENES = ["running", "stopping", "stopped", "ledger", "stale", "meta"] as const;
 export type Scene = (typeof SCENES)[number];
 
 const TORN_SHARE = 0.3;
@@ -76,7 +76,11 @@ export class CutPicker {
 }
 
 function placesOf(records: readonly LogRecord[]): Record<Scene, number[]> {
-  const places: Record<Scene, number[]> = { running: [], stopping: [], stopped: [], ledger: [], meta: [] };
+  const places = Object.fromEntries(SCENES.map((scene) => [scene, [] as number[]])) as Record<
+    Scene,
+    number[]
+  >;
+  const dropping = new Set<number>();
   let stage: "running" | "stopping" | "stopped" = "running";
   for (const [index, record] of records.entries()) {
     const after = index + 1;
@@ -85,9 +89,12 @@ function placesOf(records: readonly LogRecord[]): Record<Scene, number[]> {
       if (kind === "closing") stage = "stopping";
       if (kind === "closed") stage = "stopped";
       if (kind === "opening") stage = "running";
+      if (kind === "begin" && record.mark.operation.what === "drop") dropping.add(record.mark.worker);
+      const isStale = kind === "done" && dropping.delete(record.mark.worker) && record.mark.worked;
       // A moment later the drive may have more of it, or of something else.
-      if (kind === "pinned" || kind === "unpinned")
-        for (const later of [0, 1, 2]) places.ledger.push(Math.min(records.length, after + later));
+      const of = isStale ? "stale" : kind === "pinned" || kind === "unpinned" ? "ledger" : undefined;
+      if (of !== undefined)
+        for (const later of [0, 1, 2]) places[of].push(Math.min(records.length, after + later));
     }
     places[stage].push(after);
     if (record.kind === "write" && hasMetaPage(record))

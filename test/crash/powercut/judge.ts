@@ -24,7 +24,9 @@ export interface Case {
   readonly base: string;
   readonly records: readonly LogRecord[];
   readonly cut: Cut;
+  /** What the next owner is told, and what the ones before were. */
   readonly onUnclean: string;
+  readonly writtenFor: string;
   /** All that had been marked by then, in the recordings before this one too. */
   readonly marks: readonly Mark[];
 }
@@ -40,7 +42,7 @@ export function marksOf(records: readonly LogRecord[]): Mark[] {
 /** The image after the cut. */
 export async function cutImage(
   scratch: Scratch,
-  { base, records, cut }: Case,
+  { base, records, cut }: Pick<Case, "base" | "records" | "cut">,
 ): Promise<[string, TailCounts]> {
   const image = await copyImage(scratch, base);
   return [image, applyCut(image, records, cut, seededRandom(cut.seed))];
@@ -59,9 +61,11 @@ export async function judge(scratch: Scratch, of: Case): Promise<Verdict> {
   const mounting = [cut.sameBoot ? SURVIVE : ANOTHER_BOOT, mountOptions(fs, true), image, place];
   const finding = await survive(["unshare", "--mount", "sh", "-c", ...mounting], orderFile);
   const trouble = await fileSystemTrouble(fs, image);
+  const isWrongly = of.writtenFor !== "verify" && finding.action === "verify";
   const problems = [
     ...model.problems,
     ...finding.problems,
+    ...(isWrongly ? ["start: an index was verified that was not written for it"] : []),
     ...(trouble === undefined ? [] : [`rig: ${trouble}`]),
   ];
   for (const file of [image, orderFile]) rmSync(file);

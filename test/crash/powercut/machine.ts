@@ -172,6 +172,8 @@ export interface Recording {
   /** What of the log file was written by the load. */
   readonly logBytes: number;
   readonly records: readonly LogRecord[];
+  /** How the cache ran. */
+  readonly onUnclean: string;
 }
 
 /** Runs a load on a copy of `base` and records what reaches its disk, until the load has nothing more to do. */
@@ -204,7 +206,8 @@ export async function record(
   await detach();
   await unserve();
   rmSync(image);
-  return { fs, base, logFile, logBytes, records: readLog(logFile, logBytes) };
+  const { onUnclean } = plan;
+  return { fs, base, logFile, logBytes, records: readLog(logFile, logBytes), onUnclean };
 }
 
 async function ready(recorder: ChildProcess): Promise<void> {

@@ -28,9 +28,10 @@ const SESSIONS: readonly Session[] = [
   { workMs: 250, idleMs: 2000, writeBack: false },
   { workMs: 500, writeBack: true },
 ];
+/** A long rest after a stop, and then a while in which the kernel writes now and then. */
 const BUGGY: readonly Session[] = [
   { workMs: 300, idleMs: 1200, writeBack: false },
-  { workMs: 200, writeBack: false },
+  { workMs: 800, writeBack: true },
 ];
 
 export class Rig {
@@ -51,8 +52,11 @@ export class Rig {
     const wanted = Array.from({ length: cuts }, (_, number) => SCENES[number % SCENES.length] as Scene);
     const queue = wanted.map((scene) => ({ scene, cut: picker.pick(scene) })).values();
     const work = async (): Promise<void> => {
-      for (const { scene, cut } of queue)
-        await this.#judge(part, recording, { scene, cut, earlier: [] }, tally);
+      for (const { scene, cut } of queue) {
+        // Half of the next owners would verify what was not written to be verified.
+        const onUnclean = this.#random() < 0.5 ? "verify" : part.onUnclean;
+        await this.#judge({ ...part, onUnclean }, recording, { scene, cut, earlier: [] }, tally);
+      }
     };
     await Promise.all(Array.from({ length: PARALLEL }, work));
     this.#discard(recording, tally);
@@ -70,7 +74,7 @@ export class Rig {
       const cut = new CutPicker(recording.records, this.#random).pick(scene);
       const ok = await this.#judge(part, recording, { scene: "chain", cut, earlier }, tally);
       if (!ok) return;
-      const [next] = await cutImage(this.#scratch, { ...part, ...recording, cut, marks: [] });
+      const [next] = await cutImage(this.#scratch, { ...recording, cut });
       earlier.push(...marksOf(recording.records.slice(0, cut.place)));
       this.#discard(recording, tally);
       if (round > 0) rmSync(base);
@@ -84,7 +88,7 @@ export class Rig {
     const recording = await this.#record(part, await this.#image(part.fs), BUGGY, bug);
     const picker = new CutPicker(recording.records, this.#random);
     for (let cuts = 1; cuts <= BUG_CUTS_MAX; cuts += 1) {
-      const cut = picker.pick(BUGS[bug]);
+      const cut = picker.pick(BUGS[bug].scene);
       const { problems } = await judge(this.#scratch, this.#caseOf(part, recording, cut, []));
       const seen = problems.find((problem) => !problem.startsWith("rig:"));
       if (seen !== undefined) {
@@ -110,8 +114,15 @@ export class Rig {
   }
 
   #caseOf(part: Part, recording: Recording, cut: Cut, earlier: readonly Mark[]): Case {
-    const { base, records } = recording;
-    return { ...part, base, records, cut, marks: [...earlier, ...marksOf(records.slice(0, cut.place))] };
+    const { base, records, onUnclean: writtenFor } = recording;
+    return {
+      ...part,
+      writtenFor,
+      base,
+      records,
+      cut,
+      marks: [...earlier, ...marksOf(records.slice(0, cut.place))],
+    };
   }
 
   async #judge(
@@ -128,9 +139,9 @@ export class Rig {
   }
 
   /** Writes down what it takes to have the same cut again. @returns the file. */
-  #keep({ base, logFile, logBytes }: Recording, { fs, cut, onUnclean, marks }: Case): string {
+  #keep({ base, logFile, logBytes }: Recording, { fs, cut, onUnclean, writtenFor, marks }: Case): string {
     const file = this.#scratch.place("cut");
-    writeFileSync(file, JSON.stringify({ fs, base, logFile, logBytes, cut, onUnclean, marks }));
+    writeFileSync(file, JSON.stringify({ fs, base, logFile, logBytes, cut, onUnclean, writtenFor, marks }));
     return file;
   }
 

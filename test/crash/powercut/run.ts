@@ -79,7 +79,7 @@ async function cutAll(rig: Rig, cuts: number, all: readonly Part[]): Promise<boo
 async function seeBugs(rig: Rig): Promise<boolean> {
   let missed = 0;
   for (const bug of Object.keys(BUGS) as Bug[]) {
-    const { cuts, seen } = await rig.seeBug({ fs: "ext4", onUnclean: "wipe" }, bug);
+    const { cuts, seen } = await rig.seeBug({ fs: "ext4", onUnclean: BUGS[bug].onUnclean }, bug);
     if (seen === undefined) missed += 1;
     console.log(
       `planted: ${bug}: ${seen === undefined ? "NOT SEEN" : "seen"} after ${cuts} cuts${seen ? `: ${seen.slice(0, 100)}` : ""}`,
