@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { CacheClient } from "../../engine/daemon/client.js";
 import { startTestServer } from "../daemon/with-server.js";
 import { roundsOf } from "../support/effort.js";
+import { tried } from "./ride.js";
 import { FaultyIo, type Operation } from "../support/faulty-io.js";
 import {
   bytesOf,
@@ -28,7 +29,15 @@ const DEADLINE_MS = 1000;
 const ANSWER_MS_MAX = HELD_MS - 1000;
 const BYTES = 50_000;
 const TIMEOUT = { kind: "bypass", reason: "timeout" } as const;
-const CALLS = ["open", "read", "write", "fdatasync", "ftruncate"] as const satisfies readonly Operation[];
+const CALLS = [
+  "open",
+  "read",
+  "write",
+  "fdatasync",
+  "ftruncate",
+  "unlink",
+] as const satisfies readonly Operation[];
+const SLOTS_LEFT = 16;
 
 async function inDeadline<T>(answer: Promise<T>): Promise<T> {
   const beganMs = performance.now();
@@ -55,13 +64,19 @@ async function rideSlow(operation: (typeof CALLS)[number]): Promise<void> {
     const server = await startTestServer({ cache });
     const client = await connected(() => server.connect(DEADLINE_MS));
     await store(cache, tagOf(5), bytesOf(5, BYTES));
+    if (operation === "unlink")
+      for (let block = 10; block < 10 + SLOTS_LEFT; block += 1)
+        await store(cache, tagOf(block), bytesOf(block, BYTES));
     const hold = io.hold(operation);
     try {
       const [got, put] = await Promise.all([
         inDeadline(client.get(tagOf(0))), // cold: it opens and reads
         inDeadline(client.put(tagOf(6), bytesOf(6, BYTES))),
       ]);
-      const culling = operation === "ftruncate" ? client.cull({ usedBytesMax: BYTES }) : undefined;
+      let culling: Promise<unknown> | undefined;
+      if (operation === "ftruncate") culling = client.cull({ usedBytesMax: BYTES });
+      if (operation === "unlink")
+        culling = tried("configure", cache.configure({ slotsMax: SLOTS_LEFT }), 3 * HELD_MS);
       await hold.reached;
       const held = sleep(HELD_MS).then(() => hold.release());
       if (operation === "read") assert.deepEqual(got, TIMEOUT);

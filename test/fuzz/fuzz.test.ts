@@ -7,13 +7,12 @@ import fs from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { inspect } from "node:util";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { suite } from "uvu";
 import { startTestServer } from "../daemon/with-server.js";
 import { RawClient } from "../daemon/raw-client.js";
 import { goldenFrames } from "../daemon/golden-frames.js";
 import { roundsOf, tellDone } from "../support/effort.js";
+import { usedBytes } from "../support/used-bytes.js";
 import { randomOf } from "../support/temp-cache.js";
 import { almost } from "./mutate.js";
 import { type Target, isRefusal, targets } from "./targets.js";
@@ -33,15 +32,6 @@ const seed = Number(process.env["FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 
 
 /** What once was read wrongly, and has to be read right for ever: the name of a target and the bytes. */
 const KEPT: ReadonlyArray<readonly [target: string, hex: string]> = [];
-
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
-
-function usedBytes(): number {
-  collect();
-  const { heapUsed, external, arrayBuffers } = process.memoryUsage();
-  return heapUsed + external + arrayBuffers;
-}
 
 function readOne(target: Target, bytes: Buffer, what: string, tries = TRIES): void {
   const beganMs = performance.now();
