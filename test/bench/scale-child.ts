@@ -1,5 +1,6 @@
 /**
- * What scale.ts measures, each in a process of its own: `life`, a clean open, some work and a clean close; `wipe`;
+ * What scale.ts measures, each in a process of its own: `life`, a clean open, some work and a clean close; `die`, which leaves
+ * what `verify` then opens; `wipe`;
  * `lookups`, of the indexes of several directories in turn, which are of no use afterwards.
  */
 import fs from "node:fs";
@@ -26,6 +27,10 @@ export interface LifeSample {
   /** RssAnon in bytes: after the open, and after some work. */
   readonly openedBytes: number;
   readonly workedBytes: number;
+}
+
+export interface VerifySample {
+  readonly open: Timed;
 }
 
 export interface WipeSample {
@@ -66,9 +71,25 @@ export function anonymousBytes(): number {
 }
 
 /** With some slots to spare, so that nothing is culled and every process finds as many blocks. */
-function open(directory: string, blocks: number) {
+function open(directory: string, blocks: number, onUnclean: "wipe" | "verify" = "wipe") {
   const { capacityBytes, slotsMax } = fullLimits(blocks);
-  return openCache({ directory, capacityBytes, slotsMax: slotsMax + SPARE_SLOTS, io: zeroIo });
+  return openCache({ directory, capacityBytes, slotsMax: slotsMax + SPARE_SLOTS, io: zeroIo, onUnclean });
+}
+
+/** An owner whose index may be verified ends at once. */
+async function die(directory: string, blocks: number): Promise<never> {
+  await open(directory, blocks, "verify");
+  process.kill(process.pid, "SIGKILL");
+  return new Promise(() => undefined);
+}
+
+/** The start after such an end, up to which all is as at a clean one. */
+async function verify(directory: string, blocks: number): Promise<VerifySample> {
+  const { result: cache, took } = await timed(() => open(directory, blocks, "verify"));
+  const { start } = await cache.status();
+  if (start.action !== "verify") throw new Error(`want it verified, got ${start.reason ?? start.kind}`);
+  await cache.close();
+  return { open: took };
 }
 
 async function life(directory: string, blocks: number): Promise<LifeSample> {
@@ -171,10 +192,13 @@ function lookupsOf(state: OpenState, blocks: number): Contestant[] {
 
 const [what, ...rest] = process.argv.slice(2);
 const [directory = "", blocks = "0"] = rest;
-const sample =
-  what === "life"
-    ? await life(directory, Number(blocks))
-    : what === "wipe"
-      ? await wipe(directory, Number(blocks))
-      : await lookups(JSON.parse(directory) as Array<[string, number]>);
-console.log(JSON.stringify(sample));
+const samples: Readonly<Record<string, () => Promise<unknown>>> = {
+  life: () => life(directory, Number(blocks)),
+  die: () => die(directory, Number(blocks)),
+  verify: () => verify(directory, Number(blocks)),
+  wipe: () => wipe(directory, Number(blocks)),
+  lookups: () => lookups(JSON.parse(directory) as Array<[string, number]>),
+};
+const sample = samples[what ?? ""];
+if (sample === undefined) throw new Error(`want one of ${Object.keys(samples).join(", ")}`);
+console.log(JSON.stringify(await sample()));

@@ -5,7 +5,7 @@
  * for a start. Every sample comes from a process of its own, rounds go through all sizes in turn, and medians count. Times
  * are wall times less what the kernel gave to others (thread-time.ts); in brackets the wall time.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import Table from "cli-table3";
 import { fillDirectory } from "./filled.js";
 import { median } from "./rounds.js";
-import type { LifeSample, LookupSample, Timed, WipeSample } from "./scale-child.js";
+import type { LifeSample, LookupSample, Timed, VerifySample, WipeSample } from "./scale-child.js";
 
 const BLOCKS = [10_000, 100_000, 1_000_000, 4_000_000];
 const ROUNDS = 3;
@@ -21,6 +21,8 @@ const OPEN_MS_MAX = 1000;
 const WIPE_MS_MAX = 100;
 const SLOT_BYTES_MAX = 64;
 const BASE_BYTES_MAX = 100_000_000;
+/** A start that verifies takes no longer than a clean one; so much of the difference is chance. */
+const VERIFY_RATIO_MAX = 1.25;
 /** Times the cost of a lookup in the smallest index. */
 const LOOKUP_RATIO_MAX = 2;
 const INDEX_BYTES_A_BLOCK_MAX = 140;
@@ -30,6 +32,7 @@ export interface ScaleResult {
   readonly blocks: number;
   readonly fillSeconds: number;
   readonly open: Timed;
+  readonly verify: Timed;
   readonly close: Timed;
   readonly wipe: Timed;
   readonly putAfterWipe: Timed;
@@ -61,28 +64,45 @@ async function fill(place: string, blocks: number): Promise<Filled> {
   return { blocks, directory, seconds, indexBytes };
 }
 
+const program = fileURLToPath(new URL("scale-child.js", import.meta.url));
+
 function sample<T>(...args: string[]): T {
-  const program = fileURLToPath(new URL("scale-child.js", import.meta.url));
   return JSON.parse(execFileSync(process.execPath, [program, ...args], { encoding: "utf8" })) as T;
 }
 
-/** A wipe spoils the directory, so it has a copy. */
-function wipeSample({ directory, blocks }: Filled): WipeSample {
+/** What spoils the directory has a copy. */
+function onCopy<T>(directory: string, body: (copy: string) => T): T {
   const copy = `${directory}-copy`;
   fs.cpSync(directory, copy, { recursive: true });
   try {
-    return sample<WipeSample>("wipe", copy, String(blocks));
+    return body(copy);
   } finally {
     fs.rmSync(copy, { recursive: true });
   }
 }
 
+function wipeSample({ directory, blocks }: Filled): WipeSample {
+  return onCopy(directory, (copy) => sample<WipeSample>("wipe", copy, String(blocks)));
+}
+
+function verifySample({ directory, blocks }: Filled): VerifySample {
+  return onCopy(directory, (copy) => {
+    const { signal, stderr } = spawnSync(process.execPath, [program, "die", copy, String(blocks)], {
+      encoding: "utf8",
+    });
+    if (signal !== "SIGKILL") throw new Error(`the owner was to die: ${stderr}`);
+    return sample<VerifySample>("verify", copy, String(blocks));
+  });
+}
+
 function measure(filled: readonly Filled[]): ScaleResult[] {
   const lives = filled.map((): LifeSample[] => []);
+  const verifies = filled.map((): VerifySample[] => []);
   const wipes = filled.map((): WipeSample[] => []);
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const [place, each] of filled.entries()) {
       lives[place]?.push(sample<LifeSample>("life", each.directory, String(each.blocks)));
+      verifies[place]?.push(verifySample(each));
       wipes[place]?.push(wipeSample(each));
     }
   }
@@ -95,6 +115,7 @@ function measure(filled: readonly Filled[]): ScaleResult[] {
       blocks,
       fillSeconds: seconds,
       open: medianOf(ofLife.map(({ open }) => open)),
+      verify: medianOf((verifies[place] ?? []).map(({ open }) => open)),
       close: medianOf(ofLife.map(({ close }) => close)),
       wipe: medianOf(ofWipe.map(({ wipe }) => wipe)),
       putAfterWipe: medianOf(ofWipe.map(({ put }) => put)),
@@ -122,6 +143,7 @@ export function missed(results: readonly ScaleResult[]): string[] {
     const memoryMax = SLOT_BYTES_MAX * found.blocks + BASE_BYTES_MAX;
     const judged: Array<[string, number, number]> = [
       ["open ms", found.open.ownMs, OPEN_MS_MAX],
+      ["verified open, times a clean one,", found.verify.ownMs / found.open.ownMs, VERIFY_RATIO_MAX],
       ["wipe ms", found.wipe.ownMs, WIPE_MS_MAX],
       ["RssAnon", Math.max(found.rssAnonOpened, found.rssAnonWorked), memoryMax],
       ["lookup", found.lookupFirst / (base?.lookupFirst ?? Number.NaN), LOOKUP_RATIO_MAX],
@@ -141,6 +163,7 @@ function print(results: readonly ScaleResult[]): void {
   const mb = (bytes: number): string => (bytes / 1e6).toFixed(1);
   const rows: Array<[string, (found: ScaleResult) => string]> = [
     ["clean open, ms", ({ open }) => ms(open)],
+    ["open that verifies, ms", ({ verify }) => ms(verify)],
     ["clean close, ms", ({ close }) => ms(close)],
     ["wipe, ms", ({ wipe }) => ms(wipe)],
     ["first put after it, ms", ({ putAfterWipe }) => ms(putAfterWipe)],
