@@ -60,7 +60,8 @@ export class Model {
   apply(mark: Mark): void {
     switch (mark.kind) {
       case "opening":
-        this.#left = this.#stage;
+        // Of openings that came to no end only what was before the first counts.
+        if (this.#stage !== "opening") this.#left = this.#stage;
         this.#stage = "opening";
         return;
       case "opened":
