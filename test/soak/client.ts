@@ -208,9 +208,10 @@ class Worker {
     const span = this.#someOf(client, this.#ownFile(true));
     await timed("write", () =>
       storeAs(span, async (bytes) => {
-        const cookie = await this.#cookie(client, span.file);
         const offset = BigInt(span.page * PAGE_BYTES);
-        const { stored, bypass } = await cookie.write(offset, bytes);
+        const { stored, bypass } = await this.#with(client, span.file, (cookie) =>
+          cookie.write(offset, bytes),
+        );
         await this.#forgetIf(bypass === "stale", client, span.file);
         const parts = stored.map(({ offsetBytes, lengthBytes }) => ({
           ...span,
@@ -226,8 +227,8 @@ class Worker {
     const span = this.#someOf(client, this.#ownFile(true));
     await timed("invalidateRange", () =>
       dropping(span, async () => {
-        const cookie = await this.#cookie(client, span.file);
-        await cookie.invalidateRange(BigInt(span.page * PAGE_BYTES), BigInt(span.pages * PAGE_BYTES));
+        const [offset, length] = [BigInt(span.page * PAGE_BYTES), BigInt(span.pages * PAGE_BYTES)];
+        await this.#with(client, span.file, (cookie) => cookie.invalidateRange(offset, length));
       }),
     );
   }
@@ -237,9 +238,10 @@ class Worker {
     const span = this.#someOf(owner, below(HANDLE_FILES));
     const least = board.least(span);
     await timed("read", async () => {
-      const cookie = await this.#cookie(owner, span.file);
       const offset = span.page * PAGE_BYTES;
-      const { bytes, missing, bypass } = await cookie.read(BigInt(offset), span.pages * PAGE_BYTES);
+      const { bytes, missing, bypass } = await this.#with(owner, span.file, (cookie) =>
+        cookie.read(BigInt(offset), span.pages * PAGE_BYTES),
+      );
       await this.#forgetIf(bypass === "stale", owner, span.file);
       const absent = new Set<number>();
       for (const range of missing) {
@@ -254,6 +256,17 @@ class Worker {
       if (bypass !== undefined) return bypass;
       return absent.size === 0 ? "hit" : absent.size === span.pages ? "miss" : "partly";
     });
+  }
+
+  /** A handle that has ended, by a wipe or with its connection, is forgotten. */
+  async #with<T>(owner: number, file: number, body: (cookie: CookieHandle) => Promise<T>): Promise<T> {
+    try {
+      return await body(await this.#cookie(owner, file));
+    } catch (error) {
+      const ended = isCacheError(error, "E_STALE") || isCacheError(error, "E_NOT_FOUND");
+      await this.#forgetIf(ended, owner, file);
+      throw error;
+    }
   }
 
   /** A handle on a file of any client, acquired anew when it has ended with its connection. */

@@ -9,7 +9,7 @@ import { reportLines } from "./report.js";
 import { soak, withSoakPlace } from "./soak.js";
 
 /** A session is to be long enough to tell whether memory stays flat. */
-const SESSION_SECONDS = 60;
+const SESSION_SECONDS = 360;
 const SESSIONS_MAX = 10;
 const SESSIONS_MIN = 3;
 /** What the clients store is several times that. */

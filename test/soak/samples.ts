@@ -15,11 +15,12 @@ export function residentOf(pid: number): Sample {
 }
 
 /**
- * Flat means: the median of the last quarter is at most that of the second quarter, which is after warm-up, and a tenth, and 16 MiB
- * or 16 descriptors: the collector leaves the teeth of a saw.
+ * Flat means of memory: the median of the last quarter is at most that of the second quarter, which is after warm-up, and a fifth, and
+ * 24 MiB: the collector leaves the teeth of a saw. Of descriptors, which direct readers let go of with each publication: the most in the
+ * last quarter is at most the most before it, and a fifth, and 16.
  */
-const GROWTH = 1.1;
-const SLACK_BYTES = 16 * MIB;
+const GROWTH = 1.2;
+const SLACK_BYTES = 24 * MIB;
 const SLACK_DESCRIPTORS = 16;
 export const SAMPLE_MS = 250;
 /** Less than half a minute tells nothing: a process still grows into its work. */
@@ -39,13 +40,12 @@ export function flatnessOf(what: string, samples: readonly Sample[]): Flatness {
   const quarter = Math.max(1, Math.floor(samples.length / 4));
   const from = medianOf(samples.slice(quarter, 2 * quarter));
   const to = medianOf(samples.slice(-quarter));
-  const most = {
-    rssAnonBytes: Math.max(0, ...samples.map((sample) => sample.rssAnonBytes)),
-    descriptors: Math.max(0, ...samples.map((sample) => sample.descriptors)),
-  };
+  const before = mostOf(samples.slice(0, -quarter));
+  const last = mostOf(samples.slice(-quarter));
+  const most = mostOf(samples);
   const flat =
     to.rssAnonBytes <= from.rssAnonBytes * GROWTH + SLACK_BYTES &&
-    to.descriptors <= from.descriptors * GROWTH + SLACK_DESCRIPTORS;
+    last.descriptors <= before.descriptors * GROWTH + SLACK_DESCRIPTORS;
   return {
     what,
     samples: samples.length,
@@ -53,6 +53,13 @@ export function flatnessOf(what: string, samples: readonly Sample[]): Flatness {
     to,
     most,
     flat: samples.length < SAMPLES_MIN ? undefined : flat,
+  };
+}
+
+function mostOf(samples: readonly Sample[]): Sample {
+  return {
+    rssAnonBytes: Math.max(0, ...samples.map((sample) => sample.rssAnonBytes)),
+    descriptors: Math.max(0, ...samples.map((sample) => sample.descriptors)),
   };
 }
 

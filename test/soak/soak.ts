@@ -29,7 +29,7 @@ export interface SoakOptions {
   readonly onProgress: (line: string) => void;
 }
 
-/** Each in turn; sessions of odd numbers keep their content over an unclean end. */
+/** Each in turn. */
 const ENDS = ["SIGTERM", "SIGKILL", "SIGTERM", "SIGKILL"] as const;
 const OPERATE_MS = 300;
 const DEADLINE_MS = 60_000;
@@ -87,7 +87,8 @@ class Soak {
   }
 
   #startDaemon(session: number): Daemon {
-    const regime = session % 2 === 1 ? "verify" : "wipe";
+    // So that of the two unclean ends one is verified and one wiped.
+    const regime = session % ENDS.length === 1 || session % ENDS.length === 2 ? "verify" : "wipe";
     const args = [
       "--capacity",
       `${this.#options.capacities[0]}MiB`,
