@@ -146,6 +146,9 @@ export class Model {
     this.#underWay.delete(worker);
     for (const block of this.#touched(worker, operation)) {
       if (worked) this.#set(after(block, operation));
+      // What a stop ended in the middle may have taken some away already.
+      else if (operation.what === "drop")
+        this.#set({ ...block, may: [...block.may, ...after(block, operation).may], must: false });
       else this.#set({ ...block, must: false });
     }
   }
