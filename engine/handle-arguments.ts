@@ -1,7 +1,12 @@
 /** What callers of handles pass: checked, copied where it is kept. */
 import { SCRUB_BYTES_PER_SECOND, SCRUB_BYTES_PER_SECOND_MIN, type ScrubOptions } from "./api-trust.js";
 import { CacheError } from "../index/core/errors.js";
-import { COHERENCY_BYTES_MAX, NOTE_BYTES_MAX, NOTE_NAME_BYTES_MAX } from "../index/core/layout.js";
+import {
+  COHERENCY_BYTES_MAX,
+  NOTE_BYTES_MAX,
+  NOTE_NAME_BYTES_MAX,
+  SLOT_BYTES,
+} from "../index/core/layout.js";
 import { type NameBytes, checkFsName, nameBuffer } from "../index/core/names.js";
 import type { NoteRecord } from "../index/ledger-notes.js";
 import type { AcquireOutcome } from "./api.js";
@@ -59,6 +64,12 @@ export function checkRange(
   if (!Number.isSafeInteger(lengthBytes) || lengthBytes < 0 || lengthBytes > lengthMax) {
     throw new CacheError("E_ARGUMENT", `Cannot ${action} ${lengthBytes} bytes: want 0 to ${lengthMax}`);
   }
+}
+
+/** What one block may hold. @throws {CacheError} E_ARGUMENT. */
+export function checkBlockBytes({ length }: Uint8Array): void {
+  if (length >= 1 && length <= SLOT_BYTES) return;
+  throw new CacheError("E_ARGUMENT", `Cannot put a block of ${length} bytes: want 1 to ${SLOT_BYTES}`);
 }
 
 /** How much may be left after a cull. @throws {CacheError} E_ARGUMENT. */

@@ -1,10 +1,10 @@
 /** getOrLease of the library: reads, and leases the fetch of what is not there. The table behind it: leases.ts. */
-import { CacheError } from "../index/core/errors.js";
-import { SLOT_BYTES } from "../index/core/layout.js";
 import { checkBlock, nameBuffer } from "../index/core/names.js";
-import type { Bypass, BypassReason, PutResult, Tag } from "./api.js";
+import type { Bypass, PutResult, Tag } from "./api.js";
 import type { Blocks, Life } from "./blocks.js";
 import type { Counters } from "./counters.js";
+import type { Gate } from "./gate.js";
+import { checkBlockBytes } from "./handle-arguments.js";
 import { type Lease, type LeaseOptions, type LeaseResult, checkLeaseTimes } from "./lease-api.js";
 import type { Grant } from "./leases.js";
 import type { ObjectState } from "./object-states.js";
@@ -17,25 +17,21 @@ export interface LeaseParts {
   readonly blocks: Blocks;
   readonly counters: Counters;
   readonly now: () => number;
-  /** Throws E_CLOSED once the cache is closed; a reason while it takes no work. */
-  readonly admit: () => BypassReason | undefined;
-  readonly refuse: (reason: BypassReason) => Promise<Bypass>;
-  /** Closing has begun; whoever waits is to be told so by a value. */
-  readonly closing: () => boolean;
+  readonly gate: Gate;
 }
 
 /** As LeasingCache.getOrLease. */
 export async function getOrLease(parts: LeaseParts, tag: Tag, options: LeaseOptions): Promise<LeaseResult> {
-  const { blocks, counters, now } = parts;
+  const { blocks, counters, now, gate } = parts;
   const { mayWait } = options;
-  let refused = parts.admit();
+  let refused = gate.admit();
   const block = checkBlock(tag.block);
   const span = checkSpan(options);
   const { leaseMs, waitMs } = checkLeaseTimes(options);
   const into = options.into && nameBuffer(options.into);
   const untilMs = now() + waitMs;
   for (let looks = 1; ; looks += 1) {
-    if (refused !== undefined) return parts.refuse(refused);
+    if (refused !== undefined) return gate.refuse(refused);
     const { life } = blocks;
     const file = life.objects.obtain(tag.fs, tag.volume, tag.inode);
     const found = blocks.look(file, block, span, into);
@@ -57,7 +53,7 @@ export async function getOrLease(parts: LeaseParts, tag: Tag, options: LeaseOpti
     counters.uncountMiss(file.volume.tally); // it is counted as what it ends as
     if (answer.kind === "bypass") blocks.note(file, block, span, "bypass");
     if (answer.kind === "bypass") return counters.bypass(answer.reason);
-    refused = parts.closing() ? "closing" : parts.admit();
+    refused = gate.closing ? "closing" : gate.admit();
   }
 }
 
@@ -80,16 +76,11 @@ class LocalLease implements Lease {
   }
 
   async put(bytes: Uint8Array): Promise<PutResult> {
-    const refused = this.#parts.admit();
-    if (bytes.length < 1 || bytes.length > SLOT_BYTES) {
-      throw new CacheError(
-        "E_ARGUMENT",
-        `Cannot put a block of ${bytes.length} bytes: want 1 to ${SLOT_BYTES}`,
-      );
-    }
+    const refused = this.#parts.gate.admit();
+    checkBlockBytes(bytes);
     if (this.#used) return this.#parts.counters.bypass("stale");
     this.#used = true;
-    const result = refused === undefined ? await this.#store(bytes) : await this.#parts.refuse(refused);
+    const result = refused === undefined ? await this.#store(bytes) : await this.#parts.gate.refuse(refused);
     const { leases } = this.#life;
     // What is stale was fetched too early; whoever fetches next does better.
     if (result.kind === "stored" || result.reason === "stale") leases.end(this.#grant);
@@ -98,7 +89,7 @@ class LocalLease implements Lease {
   }
 
   async giveUp(): Promise<void> {
-    this.#parts.admit();
+    this.#parts.gate.admit();
     this.#used = true;
     this.#life.leases.end(this.#grant);
   }

@@ -1,12 +1,8 @@
-/** The cache in this process: the interface of api.ts, and which calls it takes when. The parts behind it: session.ts. */
-import { CacheError } from "../index/core/errors.js";
-import { SLOT_BYTES } from "../index/core/layout.js";
+/** The cache in this process: the interface of api.ts. The parts behind it: session.ts. Which calls it takes when: gate.ts. */
 import { type NameBytes, checkBlock, checkName, nameBuffer } from "../index/core/names.js";
 import { Admin } from "./admin/admin.js";
 import type {
   AcquireVolumeOptions,
-  Bypass,
-  BypassReason,
   CacheStatus,
   CullReport,
   Explanation,
@@ -29,15 +25,15 @@ import type {
   Tag,
   VolumeHandle,
 } from "./api.js";
-import { driveSpace } from "./cull/drive.js";
+import { Capacity } from "./capacity.js";
+import { Gate } from "./gate.js";
 import type { LeaseOptions, LeaseResult } from "./lease-api.js";
-import { getOrLease } from "./lease-calls.js";
+import { type LeaseParts, getOrLease } from "./lease-calls.js";
 import { type FsckCalls, fsckCalls } from "./fsck/calls.js";
-import type { GivenBack } from "./cull/give-back.js";
-import { checkBytesMax, checkNote, checkNoteName, checkScrub } from "./handle-arguments.js";
+import { checkBlockBytes, checkNote, checkNoteName, checkScrub } from "./handle-arguments.js";
 import { keptAlive } from "./in-time.js";
 import { invalidate } from "./invalidate.js";
-import { type LimitOptions, type Limits, checkFits, limitsOf } from "./limits.js";
+import type { LimitOptions, Limits } from "./limits.js";
 import type { DirectSource } from "./direct-api.js";
 import { Session } from "./session.js";
 import type { SessionOptions } from "./session-options.js";
@@ -47,25 +43,28 @@ import type { TraceOptions, TraceStatus } from "./trace-api.js";
 import { unknownFile } from "./trace/unknown-file.js";
 import { type TuneAdvice, reportOf } from "./tune/advice.js";
 import { LocalVolume } from "./volume-handle.js";
-import { reached } from "../index/core/steps.js";
 
 const MISS = { kind: "miss" } as const;
-
-type Mode = "running" | "wiping" | "closing" | "closed";
 
 export class LocalCache implements OwnedCache {
   readonly #session: Session;
   readonly #admin: Admin;
   readonly fsck: FsckCalls;
-  #mode: Mode = "running";
+  readonly #gate: Gate;
+  readonly #capacity: Capacity;
+  readonly #leasing: LeaseParts;
   #start: StartReport;
-  #wiping: Promise<void> | undefined;
-  #closing: Promise<void> | undefined;
 
   private constructor(options: SessionOptions) {
-    this.#session = new Session(options);
-    this.#admin = new Admin(this.#session.admin, this.#session.pinKeeper, this.#betweenWipes);
-    this.fsck = fsckCalls(this.#session.checkers, this.#betweenWipes);
+    const session = new Session(options);
+    const { blocks, counters, onDrive } = session;
+    const gate = new Gate({ health: onDrive.health, counters });
+    this.#session = session;
+    this.#gate = gate;
+    this.#capacity = new Capacity(session, gate);
+    this.#leasing = { blocks, counters, now: options.now, gate };
+    this.#admin = new Admin(session.admin, session.pinKeeper, gate.betweenWipes);
+    this.fsck = fsckCalls(session.checkers, gate.betweenWipes);
     this.#start = { ...options.state.start, ms: 0 };
   }
 
@@ -86,10 +85,10 @@ export class LocalCache implements OwnedCache {
   }
 
   async get(tag: Tag, options: GetOptions = {}): Promise<GetResult> {
-    const refused = this.#admit();
+    const refused = this.#gate.admit();
     const block = checkBlock(tag.block);
     const span = checkSpan(options);
-    if (refused !== undefined) return this.#refuse(refused);
+    if (refused !== undefined) return this.#gate.refuse(refused);
     if (!this.#session.latencies.readDue()) return this.#read(tag, block, span, options.into);
     return this.#readTimed(tag, block, span, options.into);
   }
@@ -115,33 +114,20 @@ export class LocalCache implements OwnedCache {
   }
 
   getOrLease(tag: Tag, options: LeaseOptions = {}): Promise<LeaseResult> {
-    const parts = {
-      blocks: this.#session.blocks,
-      counters: this.#session.counters,
-      now: this.#session.options.now,
-      admit: () => this.#admit(),
-      refuse: (reason: BypassReason) => this.#refuse(reason),
-      closing: () => this.#closing !== undefined,
-    };
-    return getOrLease(parts, tag, options);
+    return getOrLease(this.#leasing, tag, options);
   }
 
   async put(tag: Tag, bytes: Uint8Array): Promise<PutResult> {
-    const refused = this.#admit();
+    const refused = this.#gate.admit();
     const block = checkBlock(tag.block);
-    if (bytes.length < 1 || bytes.length > SLOT_BYTES) {
-      throw new CacheError(
-        "E_ARGUMENT",
-        `Cannot put a block of ${bytes.length} bytes: want 1 to ${SLOT_BYTES}`,
-      );
-    }
-    if (refused !== undefined) return this.#refuse(refused);
+    checkBlockBytes(bytes);
+    if (refused !== undefined) return this.#gate.refuse(refused);
     const object = this.#session.blocks.life.objects.obtain(tag.fs, tag.volume, tag.inode);
     return this.#session.blocks.store(object, block, nameBuffer(bytes));
   }
 
   async has(tag: Tag): Promise<boolean> {
-    const refused = this.#admit();
+    const refused = this.#gate.admit();
     const block = checkBlock(tag.block);
     if (refused !== undefined) return false;
     const object = this.#session.blocks.life.objects.find(tag.fs, tag.volume, tag.inode);
@@ -149,7 +135,7 @@ export class LocalCache implements OwnedCache {
   }
 
   remove(tag: Tag): Promise<boolean> {
-    return this.#betweenWipes(async () => {
+    return this.#gate.betweenWipes(async () => {
       const block = checkBlock(tag.block);
       const { objects, index } = this.#session.blocks.life;
       const object = objects.find(tag.fs, tag.volume, tag.inode);
@@ -164,7 +150,7 @@ export class LocalCache implements OwnedCache {
 
   invalidate(target: InvalidateTarget): Promise<void> {
     const { blocks, housekeeper, sequence } = this.#session;
-    return this.#betweenWipes(() =>
+    return this.#gate.betweenWipes(() =>
       invalidate({ blocks, housekeeper, takeStamp: sequence.takeStamp }, target),
     );
   }
@@ -179,27 +165,27 @@ export class LocalCache implements OwnedCache {
       indexFull: () => this.#session.gauge.full(),
       noteRecord: (bytes: number) => this.#session.gauge.noteRecord(bytes),
       ...this.#session.metadataParts,
-      admit: () => this.#admit(),
-      betweenWipes: this.#betweenWipes,
+      admit: () => this.#gate.admit(),
+      betweenWipes: this.#gate.betweenWipes,
     };
-    return this.#betweenWipes(() => LocalVolume.acquire(parts, fs, volume, options));
+    return this.#gate.betweenWipes(() => LocalVolume.acquire(parts, fs, volume, options));
   }
 
   status(): Promise<CacheStatus> {
-    return this.#betweenWipes(async () => this.#status());
+    return this.#gate.betweenWipes(async () => statusOf(this.#session, this.#start));
   }
 
   startTrace(options: TraceOptions): Promise<TraceStatus> {
-    return this.#betweenWipes(() => this.#session.onDrive.tracing.start(options));
+    return this.#gate.betweenWipes(() => this.#session.onDrive.tracing.start(options));
   }
 
   async stopTrace(): Promise<TraceStatus> {
-    this.#checkOpen();
+    this.#gate.checkOpen();
     return this.#session.onDrive.tracing.stop();
   }
 
   async traceStatus(): Promise<TraceStatus> {
-    this.#checkOpen();
+    this.#gate.checkOpen();
     return this.#session.onDrive.tracing.status();
   }
 
@@ -208,7 +194,7 @@ export class LocalCache implements OwnedCache {
   }
 
   tuneAdvice(): Promise<TuneAdvice> {
-    return this.#betweenWipes(async () => reportOf(this.#session.blocks.life.advice));
+    return this.#gate.betweenWipes(async () => reportOf(this.#session.blocks.life.advice));
   }
 
   get limits(): Limits {
@@ -216,57 +202,30 @@ export class LocalCache implements OwnedCache {
   }
 
   configure(options: LimitOptions): Promise<Limits> {
-    return this.#betweenWipes(async () => {
-      const session = this.#session;
-      const standing = session.standing();
-      const limits = limitsOf(options, driveSpace(session.options.state.paths.directory), standing);
-      checkFits(limits, { ...standing, ...session.blocks.life.ranking.pinned });
-      session.limit(limits);
-      reached("resize: limits stand");
-      return limits;
-    }).then(async (limits) => {
-      await this.#fit();
-      reached("resize: fits");
-      await this.#session.pinKeeper.refit(); // there may be more room for pins
-      return limits;
-    });
+    return this.#capacity.configure(options);
   }
 
   cull(options: { readonly usedBytesMax: number }): Promise<CullReport> {
-    return this.#betweenWipes(async () => {
-      return checkBytesMax("cull", options.usedBytesMax);
-    }).then(async (usedBytesMax) => {
-      const { blocks, bytes } = await this.#fit(usedBytesMax);
-      return { blocks, bytes, usedBytes: this.#session.table.usedBytes };
-    });
+    return this.#capacity.cull(options);
   }
 
-  /** A wipe may come in between; what it leaves has to fit as well. */
-  async #fit(usedBytesMax?: number): Promise<GivenBack> {
-    for (;;) {
-      const given = await this.#betweenWipes(() => this.#session.fit(usedBytesMax));
-      if (given !== undefined) return given;
-    }
+  evict(options: { readonly validBytesMax: number }): Promise<{ blocks: number; validBytes: number }> {
+    return this.#capacity.evict(options);
   }
 
   wipe(): Promise<void> {
-    return this.#betweenWipes(() => {
-      this.#mode = "wiping";
+    return this.#gate.betweenWipes(() => {
       const { life } = this.#session.blocks;
-      this.#wiping = this.#session.wipe().finally(() => {
-        this.#wiping = undefined;
-        if (this.#mode === "wiping") this.#mode = "running";
+      return this.#gate.wiping(this.#session.wipe()).finally(() => {
         if (life !== this.#session.blocks.life) life.leases.endAll();
       });
-      return this.#wiping;
     });
   }
 
   close(): Promise<void> {
-    if (this.#closing !== undefined) return this.#closing;
-    this.#closing = this.#close();
-    this.#session.blocks.life.leases.endAll();
-    return this.#closing;
+    const closed = this.#gate.close(() => keptAlive(() => this.#session.close()));
+    this.#session.blocks.life.leases.endAll(); // whoever waits for one is told that the cache is closed
+    return closed;
   }
 
   flush(what: Selector, options?: { readonly dryRun?: boolean }): Promise<FlushReport> {
@@ -290,7 +249,7 @@ export class LocalCache implements OwnedCache {
   }
 
   scrub(options: ScrubOptions = {}): Promise<void> {
-    return this.#betweenWipes(() => this.#session.checkers.scrub.request(checkScrub(options)));
+    return this.#gate.betweenWipes(() => this.#session.checkers.scrub.request(checkScrub(options)));
   }
 
   pins(page?: PageOptions<number>): Promise<PinPage> {
@@ -298,102 +257,37 @@ export class LocalCache implements OwnedCache {
   }
 
   get holds(): HoldStatus {
-    this.#checkOpen();
+    this.#gate.checkOpen();
     return this.#session.openFiles.status;
   }
 
   readonly look: OpenFileCalls["look"] = (file) => {
-    this.#checkOpen();
-    return this.#mode === "running" ? this.#session.openFiles.look(file) : undefined;
+    return this.#gate.running() ? this.#session.openFiles.look(file) : undefined;
   };
 
   readonly hold: OpenFileCalls["hold"] = (file, options = {}) =>
-    this.#session.openFiles.hold(file, options, this.#admit());
+    this.#session.openFiles.hold(file, options, this.#gate.admit());
 
   readonly rank: OpenFileCalls["rank"] = (file, rank) => {
-    this.#checkOpen();
-    if (this.#mode === "running") this.#session.openFiles.rank(file, rank);
+    if (this.#gate.running()) this.#session.openFiles.rank(file, rank);
   };
 
   readonly stage: OpenFileCalls["stage"] = (file, options = {}) => {
-    this.#checkOpen();
-    return this.#session.openFiles.staged.stage(file, options, () => this.#admit());
+    this.#gate.checkOpen();
+    return this.#session.openFiles.staged.stage(file, options, () => this.#gate.admit());
   };
 
   readonly files: OpenFileCalls["files"] = (volume, page) => this.#admin.files(volume, page);
 
-  evict(options: { readonly validBytesMax: number }): Promise<{ blocks: number; validBytes: number }> {
-    const validBytesMax = checkBytesMax("evict", options.validBytesMax);
-    return this.#betweenWipes(async () => {
-      const blocks = await this.#session.blocks.life.room.evict(validBytesMax);
-      return { blocks, validBytes: this.#session.table.validBytes };
-    });
-  }
-
   putNote(fs: NameBytes, name: NameBytes, value: Uint8Array): Promise<void> {
-    return this.#betweenWipes(() => this.#session.options.state.ledger.notes.put(checkNote(fs, name, value)));
-  }
-
-  note(fs: NameBytes, name: NameBytes): Promise<Buffer | undefined> {
-    return this.#betweenWipes(async () =>
-      this.#session.options.state.ledger.notes.get(checkNoteName(fs, name)),
+    return this.#gate.betweenWipes(() =>
+      this.#session.options.state.ledger.notes.put(checkNote(fs, name, value)),
     );
   }
 
-  #status(): CacheStatus {
-    const { state, now, beganMs } = this.#session.options;
-    return statusOf({
-      closing: this.#mode === "closing",
-      uptimeMs: now() - beganMs,
-      cacheId: state.cacheId,
-      directory: state.paths.directory,
-      life: this.#session.blocks.life,
-      invalidation: this.#session.sequence.lastStamp,
-      limits: this.#session.limits,
-      drive: this.#session.onDrive.drive.status(),
-      health: this.#session.onDrive.health.status(),
-      indexBytes: this.#session.gauge.fileBytes(),
-      table: this.#session.table,
-      counters: this.#session.counters,
-      budget: this.#session.budget,
-      latencies: this.#session.latencies,
-      pins: this.#session.admin.pins.count,
-      holds: this.holds,
-      start: this.#start,
-      onUnclean: state.regime === "recoverable" ? "verify" : "wipe",
-      scrub: this.#session.checkers.scrub.status,
-    });
-  }
-
-  #checkOpen(): void {
-    if (this.#closing !== undefined) throw new CacheError("E_CLOSED", "Cannot use the cache: it is closed");
-  }
-
-  #admit(): BypassReason | undefined {
-    this.#checkOpen();
-    if (this.#mode !== "running") return "closing";
-    return this.#session.onDrive.health.sick ? "drive-sick" : undefined;
-  }
-
-  /** Runs `body` at once, or after the wipe that is under way; no wipe and no close comes in between. */
-  readonly #betweenWipes = async <T>(body: () => Promise<T>): Promise<T> => {
-    this.#checkOpen();
-    while (this.#wiping !== undefined) await this.#wiping.catch(() => undefined); // its caller is told
-    this.#checkOpen();
-    return body();
-  };
-
-  /** A caller who asks again at once must not keep the wipe or close from going on. */
-  async #refuse(reason: BypassReason): Promise<Bypass> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    return this.#session.counters.bypass(reason);
-  }
-
-  async #close(): Promise<void> {
-    await this.#wiping?.catch(() => undefined); // its caller is told
-    this.#mode = "closing";
-    await keptAlive(() => this.#session.close()).finally(() => {
-      this.#mode = "closed";
-    });
+  note(fs: NameBytes, name: NameBytes): Promise<Buffer | undefined> {
+    return this.#gate.betweenWipes(async () =>
+      this.#session.options.state.ledger.notes.get(checkNoteName(fs, name)),
+    );
   }
 }

@@ -3,12 +3,12 @@
  * them; publishing writes the record. What is given up leaves the index and its slots at once.
  */
 import { CacheError } from "../index/core/errors.js";
-import { ATTRIBUTES_BYTES_MAX, SLOT_BYTES, pagesOf } from "../index/core/layout.js";
+import { ATTRIBUTES_BYTES_MAX, pagesOf } from "../index/core/layout.js";
 import { checkBlock, nameBuffer } from "../index/core/names.js";
 import type { Bypass, BypassReason, PutResult } from "./api.js";
 import type { Life } from "./blocks.js";
 import { type OpenFileParts, isWhole } from "./file-look.js";
-import { sizeOf } from "./handle-arguments.js";
+import { checkBlockBytes, sizeOf } from "./handle-arguments.js";
 import { type ObjectState, recordBytes } from "./object-states.js";
 import type { FileName, HeldFile, HoldOptions, StagedFile } from "./open-api.js";
 
@@ -91,12 +91,7 @@ class Staged implements StagedFile {
   async put(block: number, bytes: Uint8Array): Promise<PutResult> {
     const refused = this.#admit();
     checkBlock(block);
-    if (bytes.length < 1 || bytes.length > SLOT_BYTES) {
-      throw new CacheError(
-        "E_ARGUMENT",
-        `Cannot put a block of ${bytes.length} bytes: want 1 to ${SLOT_BYTES}`,
-      );
-    }
+    checkBlockBytes(bytes);
     const { blocks, counters, coming } = this.#parts;
     if (refused !== undefined) return counters.bypass(refused);
     const pages = pagesOf(bytes.length);
