@@ -1,6 +1,6 @@
 /** Slots on their way out of use and back, and what a check found of their sizes. */
 import { STATE } from "../slots/slot-table.js";
-import type { RoomParts } from "./room.js";
+import type { RoomParts } from "./room-parts.js";
 
 export type AsideState = typeof STATE.quarantined | typeof STATE.retired;
 

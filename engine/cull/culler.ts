@@ -8,7 +8,7 @@ import type { Budget } from "./budget.js";
 import { type Evictor, SLICE_VICTIMS_MAX } from "./evictor.js";
 import type { GiveBack } from "./give-back.js";
 import type { Leaving } from "./leaving.js";
-import type { RoomParts } from "./room.js";
+import type { RoomParts } from "./room-parts.js";
 import type { Waiting } from "./waiting.js";
 import { reached } from "../../index/core/steps.js";
 

@@ -1,6 +1,7 @@
 /** Takes victims: their entries are dropped, and their slots leave. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Leaving } from "./leaving.js";
-import type { RoomParts } from "./room.js";
+import type { RoomParts } from "./room-parts.js";
 import { reached } from "../../index/core/steps.js";
 
 /** Victims a slice; between slices other work has its turn. */
@@ -8,6 +9,9 @@ export const SLICE_VICTIMS_MAX = 64;
 /** A slice ends after so long, too, looked at every few victims. */
 const SLICE_MS_MAX = 2;
 const VICTIMS_A_LOOK = 8;
+/** How long an eviction waits for blocks that are being read. */
+const READERS_WAIT_MS = 1000;
+const READERS_RETRY_MS = 5;
 
 export class Evictor {
   readonly #parts: RoomParts;
@@ -44,6 +48,26 @@ export class Evictor {
       victims += 1;
     }
     return victims;
+  }
+
+  /** Takes the least valuable blocks, slice by slice, while `wanted` and any may go; their slots are free then. @returns how many. */
+  async evictWhile(wanted: () => boolean): Promise<number> {
+    const { now, onSlice } = this.#parts;
+    let blocks = 0;
+    for (let waitedMs = 0; wanted() && waitedMs < READERS_WAIT_MS;) {
+      const beganMs = now();
+      const victims = this.evict(SLICE_VICTIMS_MAX, wanted);
+      blocks += victims;
+      await this.#leaving.released();
+      if (victims > 0) onSlice(beganMs);
+      else if (!this.#leaving.anyRead) break;
+      else {
+        waitedMs += READERS_RETRY_MS;
+        await sleep(READERS_RETRY_MS);
+      }
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    return blocks;
   }
 
   /** Makes shares fit their maxima, with so many pages more in one of them, in this turn. @returns how many blocks went. */

@@ -10,7 +10,7 @@ import type { Budget } from "./budget.js";
 import { type Evictor, SLICE_VICTIMS_MAX } from "./evictor.js";
 import type { Leaving } from "./leaving.js";
 import { type Going, type Need, Outgoing } from "./outgoing.js";
-import type { RoomParts } from "./room.js";
+import type { RoomParts } from "./room-parts.js";
 
 /** Free slots that go in one round. */
 const ROUND_SLOTS = 64;

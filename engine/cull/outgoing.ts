@@ -6,7 +6,7 @@ import { type CacheError, errnoOf } from "../../index/core/errors.js";
 import { PAGE_BYTES } from "../../index/core/layout.js";
 import { STATE } from "../slots/slot-table.js";
 import type { Budget } from "./budget.js";
-import type { RoomParts } from "./room.js";
+import type { RoomParts } from "./room-parts.js";
 import { reached } from "../../index/core/steps.js";
 
 /** Slots that are given back side by side. */

@@ -1,84 +1,26 @@
 /**
- * Room for new tenants: reserves a slot and the bytes it will occupy before data is accepted. Both limits of the
- * capacity hold at every moment because every page is counted here before it is written. The culler keeps some room
- * ready, so that a writer seldom waits.
+ * Room for new tenants: reserves a slot and the bytes it will occupy before data is accepted (allocator.ts). The culler
+ * keeps some room ready, so that a writer seldom waits.
  *
  * A slot's way: free → filling (reserve) → used (settle) → leaving (leave, or culled) → free.
  */
-import { setTimeout as sleep } from "node:timers/promises";
-import type { SlotFiles } from "../slots/slot-files.js";
-import { STATE, type SlotTable, type Tenant } from "../slots/slot-table.js";
-import type { WriteBack } from "../slots/write-back.js";
+import { STATE } from "../slots/slot-table.js";
 import { SLOT_PAGES } from "../../index/core/layout.js";
-import { Budget, type RoomLimits } from "./budget.js";
+import { Allocator } from "./allocator.js";
+import { Budget } from "./budget.js";
 import { Culler } from "./culler.js";
-import type { Drive } from "./drive.js";
 import type { FreeLists } from "./free-lists.js";
-import { Evictor, SLICE_VICTIMS_MAX } from "./evictor.js";
+import { Evictor } from "./evictor.js";
 import { GiveBack, type GivenBack } from "./give-back.js";
 import { Leaving } from "./leaving.js";
-import type { CullRank } from "../open-api.js";
 import { Aside, type AsideState } from "./aside.js";
 import { StockTaking } from "./stock-taking.js";
-import type { PinOwner, PinSet } from "./pin-set.js";
-import type { Ranking } from "./ranking.js";
+import type { Claim, Owner, RoomParts } from "./room-parts.js";
 import type { VolumeNames } from "./shares.js";
 import { type Reservation, type ReserveAnswer, Waiting } from "./waiting.js";
-import { reached } from "../../index/core/steps.js";
 
-/** A tenant takes no slot more than so many times its size while there is other room. */
-const OVERSIZE_FACTOR = 4;
-
-/** How long an eviction waits for blocks that are being read. */
-const EVICT_WAIT_MS = 1000;
-const EVICT_RETRY_MS = 5;
 /** A block of 64 pages takes the place of so many of one page. */
 const SHARE_VICTIMS_MAX = SLOT_PAGES;
-
-export interface RoomParts {
-  readonly table: SlotTable;
-  readonly free: FreeLists;
-  readonly ranking: Ranking;
-  readonly pins: PinSet;
-  readonly files: SlotFiles;
-  readonly writeBack: WriteBack;
-  readonly drive: Drive;
-  readonly limits: RoomLimits;
-  readonly now: () => number;
-  /** Queues the removal of the entry that names this slot's tenant. */
-  readonly dropEntry: (slot: number) => void;
-  /** Resolves when all that is queued is committed. */
-  readonly committed: () => Promise<void>;
-  /** The index has used so much of its share that blocks have to go. */
-  readonly indexPressed: () => boolean;
-  /**
-   * Takes the records of files without blocks out of the index, and a part of those with metadata; resolves when that is
-   * done and shows. @returns whether metadata made room or may do so yet.
-   */
-  readonly sweep: () => Promise<boolean>;
-  /** A victim was chosen; its tenant can still be read from the table. */
-  readonly onCulled: (slot: number) => void;
-  /** A slice of culling, begun at `beganMs`, is committed. */
-  readonly onSlice: (beganMs: number) => void;
-  readonly onTrouble: (message: string, error: unknown) => void;
-}
-
-/** Whose blocks a writer brings. */
-export interface Owner extends PinOwner {
-  readonly id: number;
-  readonly volume: VolumeNames & { readonly id: number };
-  /** How many have the file open. */
-  readonly holds: number;
-  readonly rank: CullRank;
-}
-
-/** A slot that turned out to be a block's. */
-export interface Claim {
-  readonly slot: number;
-  readonly pages: number;
-  readonly tenant: Tenant;
-  readonly share: number;
-}
 
 export class Room {
   /** Slots without a tenant, ready for one. */
@@ -86,14 +28,13 @@ export class Room {
   readonly aside: Aside;
   readonly #parts: RoomParts;
   readonly #budget: Budget;
+  readonly #allocator: Allocator;
   readonly #leaving: Leaving;
   readonly #evictor: Evictor;
   readonly #giveBack: GiveBack;
   readonly #culler: Culler;
   readonly #waiting: Waiting;
   readonly #stock: StockTaking;
-  /** Numbers given out whose file was then not made: retired for the table, the first to be given out again. */
-  readonly #unmade: number[] = [];
   #closed = false;
 
   constructor(parts: RoomParts) {
@@ -102,6 +43,7 @@ export class Room {
     this.aside = new Aside(parts, () => this.#kickForWaiters());
     const { table, limits, committed, onTrouble, now } = parts;
     const budget = new Budget(table, limits, now);
+    const allocator = new Allocator(parts, budget);
     const leaving = new Leaving({
       table,
       committed,
@@ -112,12 +54,13 @@ export class Room {
     });
     const evictor = new Evictor(parts, leaving);
     const waiting = new Waiting({
-      take: (pages) => this.#take(pages),
+      take: (pages) => allocator.take(pages),
       reason: (pages) => (parts.drive.allows(pages, 1) ? "no-space" : "drive-full"),
     });
     const giveBack = new GiveBack(parts, budget, leaving, evictor, () => waiting.serve());
     this.#waiting = waiting;
     this.#budget = budget;
+    this.#allocator = allocator;
     this.#leaving = leaving;
     this.#evictor = evictor;
     this.#giveBack = giveBack;
@@ -133,7 +76,7 @@ export class Room {
     if (this.#closed) return "closing";
     if (volume !== undefined) this.#fitShare(volume, pages);
     if (this.#waiting.waiters === 0) {
-      const reservation = this.#take(pages);
+      const reservation = this.#allocator.take(pages);
       if (reservation !== undefined) {
         if (this.#culler.wanting(0.5) || this.#budget.owesBytes()) this.#culler.kick();
         return reservation;
@@ -146,8 +89,7 @@ export class Room {
 
   /** Like reserve, but only a slot whose pages the drive has already allocated, and without waiting. */
   takeAllocated(pages: number): Reservation | undefined {
-    const slot = this.#parts.free.takeAtLeast(pages);
-    return slot === undefined ? undefined : this.#fill(slot, false);
+    return this.#allocator.takeAllocated(pages);
   }
 
   /** A filled slot got its entry. */
@@ -164,13 +106,9 @@ export class Room {
 
   /** Makes room for more pages in a used slot; false if it may not grow now. */
   grow(slot: number, pages: number): boolean {
-    const { table, drive, ranking } = this.#parts;
-    const more = pages - table.pagesOf(slot);
+    const more = pages - this.#parts.table.pagesOf(slot);
     if (more <= 0) return true;
-    if (!this.#mayGrow(more, 0)) return false;
-    ranking.resize(slot, pages);
-    drive.granted(more, 0);
-    this.#budget.noteGrown(more);
+    if (!this.#allocator.grow(slot, more)) return false;
     if (this.#culler.wanting(0.5)) this.#culler.kick();
     return true;
   }
@@ -204,7 +142,7 @@ export class Room {
   /** The file of a filling slot could not be made; its number is as good as new. */
   notMade(slot: number): void {
     this.setAside(slot, STATE.retired);
-    this.#unmade.push(slot);
+    this.#allocator.notMade(slot);
   }
 
   /** A slot whose file was found on the drive. */
@@ -279,24 +217,9 @@ export class Room {
    * Drops the least valuable blocks until no more than so much valid data is left, or nothing that may go. Their slots are
    * free then, and stay as large as they are. @returns how many blocks went.
    */
-  async evict(validBytesMax: number): Promise<number> {
-    const { table, now, onSlice } = this.#parts;
-    const wanted = (): boolean => table.validBytes > validBytesMax;
-    let blocks = 0;
-    for (let waitedMs = 0; wanted() && !this.#closed && waitedMs < EVICT_WAIT_MS;) {
-      const beganMs = now();
-      const victims = this.#evictor.evict(SLICE_VICTIMS_MAX, wanted);
-      blocks += victims;
-      await this.#leaving.released();
-      if (victims > 0) onSlice(beganMs);
-      else if (!this.#leaving.anyRead) break;
-      else {
-        waitedMs += EVICT_RETRY_MS;
-        await sleep(EVICT_RETRY_MS);
-      }
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    }
-    return blocks;
+  evict(validBytesMax: number): Promise<number> {
+    const { table } = this.#parts;
+    return this.#evictor.evictWhile(() => !this.#closed && table.validBytes > validBytesMax);
   }
 
   /** What is to be kept ready for writers now. */
@@ -336,50 +259,6 @@ export class Room {
     this.#culler.resume();
     this.#giveBack.resume();
     this.#stock.start();
-  }
-
-  /**
-   * In order of preference: a free slot that fits; a smaller one that may grow; a new one; and a free slot that is far
-   * too large, which is noted so that another one is cut back for it.
-   */
-  #take(pages: number): Reservation | undefined {
-    const { table, free, drive } = this.#parts;
-    const fitting = free.smallestAtLeast(pages);
-    if (fitting !== undefined && fitting <= pages * OVERSIZE_FACTOR) return this.takeAllocated(pages);
-    const smaller = free.largestBelow(pages);
-    if (smaller !== undefined && this.#mayGrow(pages - smaller, 0)) {
-      const slot = free.takeBelow(pages, smaller) as number;
-      table.setPages(slot, pages);
-      drive.granted(pages - smaller, 0);
-      return this.#fill(slot, false);
-    }
-    if (this.#budget.creatableSlots() > 0 && this.#mayGrow(pages, 1)) {
-      const slot = this.#newNumber();
-      table.setPages(slot, pages);
-      drive.granted(pages, 1);
-      return this.#fill(slot, true);
-    }
-    if (fitting === undefined) return undefined;
-    this.#budget.noteWaste(fitting - pages);
-    return this.takeAllocated(pages);
-  }
-
-  #fill(slot: number, create: boolean): Reservation {
-    this.#budget.noteTaken(this.#parts.table.pagesOf(slot));
-    this.#parts.table.move(slot, STATE.free, STATE.filling);
-    if (!create) reached("reuse: taken");
-    return { slot, create };
-  }
-
-  #newNumber(): number {
-    const unmade = this.#unmade.pop();
-    if (unmade === undefined) return this.#parts.table.append(STATE.free);
-    this.#parts.table.move(unmade, STATE.retired, STATE.free);
-    return unmade;
-  }
-
-  #mayGrow(pages: number, inodes: number): boolean {
-    return pages <= this.#budget.growthPages() && this.#parts.drive.allows(pages, inodes);
   }
 
   #onFree(slots: readonly number[]): void {
