@@ -23,7 +23,7 @@ export class Capacity {
     const limits = await this.#gate.betweenWipes(async () => {
       const standing = session.standing();
       const wanted = limitsOf(options, driveSpace(session.options.state.paths.directory), standing);
-      checkFits(wanted, { ...standing, ...session.blocks.life.ranking.pinned });
+      checkFits(wanted, { ...standing, ...session.blocks.life.ranking.kept.pinned });
       session.limit(wanted);
       reached("resize: limits stand");
       return wanted;

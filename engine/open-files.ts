@@ -33,7 +33,7 @@ export class OpenFiles {
 
   get status(): HoldStatus {
     const { blocks, limits } = this.#parts;
-    const { heldBytes, keptBytes } = blocks.life.ranking.held;
+    const { heldBytes, keptBytes } = blocks.life.ranking.kept.held;
     return {
       files: this.#ofThisLife().size,
       bytes: heldBytes,
@@ -90,7 +90,7 @@ export class OpenFiles {
       slots += 1;
       pages += table.pagesOf(slot);
     }
-    return ranking.mayHold(slots, pages);
+    return ranking.kept.mayHold(slots, pages);
   }
 
   #holdSlots(object: ObjectState, rank: CullRank): void {

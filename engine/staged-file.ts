@@ -95,7 +95,7 @@ class Staged implements StagedFile {
     const { blocks, counters, coming } = this.#parts;
     if (refused !== undefined) return counters.bypass(refused);
     const pages = pagesOf(bytes.length);
-    if (!this.#life.ranking.mayHold(coming.slots + 1, coming.pages + pages))
+    if (!this.#life.ranking.kept.mayHold(coming.slots + 1, coming.pages + pages))
       return counters.bypass("no-space");
     coming.slots += 1;
     coming.pages += pages;

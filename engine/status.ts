@@ -42,7 +42,7 @@ export function statusOf(session: Session, start: StartReport): CacheStatus {
     notCulled: life.room.notCulled,
     pins: {
       count: session.admin.pins.count,
-      bytes: life.ranking.pinned.pinnedBytes,
+      bytes: life.ranking.kept.pinned.pinnedBytes,
       bytesMax: limits.pinBytesMax,
     },
     holds: session.openFiles.status,

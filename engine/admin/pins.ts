@@ -89,7 +89,7 @@ export class PinKeeper {
     await ledger.pins.remove(gone.map(({ id }) => id));
     for (const pin of gone) pins.remove(pin);
     for (const pin of gone) if (!(await walks.run(this.#release(pin)))) return { removed: gone.length };
-    if (gone.length > 0 && blocks.life.ranking.takePinRefused()) await this.#refit();
+    if (gone.length > 0 && blocks.life.ranking.kept.takePinRefused()) await this.#refit();
     return { removed: gone.length };
   }
 
@@ -121,8 +121,8 @@ export class PinKeeper {
     if (found.slots === 0 && found.blocks > 0) return; // other pins keep all of it
     // What is not cached yet wants room for one block at least.
     const wanted = found.slots > 0 ? found : { slots: 1, pages: SLOT_PAGES };
-    if (ranking.mayPin(wanted.slots, wanted.pages)) return;
-    const { pinnedBytes, pinnedSlots } = ranking.pinned;
+    if (ranking.kept.mayPin(wanted.slots, wanted.pages)) return;
+    const { pinnedBytes, pinnedSlots } = ranking.kept.pinned;
     const { pinBytesMax, pinSlotsMax } = limits();
     throw new CacheError(
       "E_NO_SPACE",
@@ -192,11 +192,11 @@ export class PinKeeper {
     let pages = 0;
     for (; first > 0; first -= 1) {
       const more = table.pagesOf(slots[first - 1] as number);
-      if (!ranking.mayPin(slots.length - first + 1, pages + more)) break;
+      if (!ranking.kept.mayPin(slots.length - first + 1, pages + more)) break;
       pages += more;
     }
     for (const slot of slots.slice(first)) ranking.pin(slot);
-    if (first > 0) ranking.notePinRefused();
+    if (first > 0) ranking.kept.notePinRefused();
     return true;
   }
 }

@@ -40,7 +40,7 @@ export class Evictor {
       if (victims % VICTIMS_A_LOOK === VICTIMS_A_LOOK - 1 && now() > endMs) break;
       const slot = this.#parts.ranking.victim(this.#mayLeave);
       if (slot === undefined) {
-        if (this.#parts.ranking.pinned.pinnedSlots > 0) this.pinned += 1;
+        if (this.#parts.ranking.kept.pinned.pinnedSlots > 0) this.pinned += 1;
         break;
       }
       this.#take(slot);

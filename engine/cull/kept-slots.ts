@@ -1,7 +1,8 @@
 /**
  * Slots that no cull may take, because a pin covers their file, because somebody has it open, or both: why, what they
- * occupy, and the order of their use. A slot is here or in a policy, never in both.
+ * occupy and may occupy, and the order of their use. A slot is here or in a policy, never in both.
  */
+import { PAGE_BYTES } from "../../index/core/layout.js";
 import { grown } from "../slots/slot-table.js";
 import type { CullPolicy } from "./policy.js";
 
@@ -10,13 +11,26 @@ export const HELD = 2;
 const EITHER = PINNED | HELD;
 export type Reason = typeof PINNED | typeof HELD;
 
-export interface Kept {
-  readonly slots: number;
-  readonly pages: number;
+/** What pins may keep from culling, and what pins and open files may together. */
+export interface KeepBudget {
+  readonly pinBytesMax: number;
+  readonly pinSlotsMax: number;
+  readonly holdBytesMax: number;
+  readonly holdSlotsMax: number;
 }
+
+const NO_BUDGET: KeepBudget = { pinBytesMax: 0, pinSlotsMax: 0, holdBytesMax: 0, holdSlotsMax: 0 };
+
+/** What those who keep blocks from culling ask beforehand. */
+export type KeptLimits = Pick<
+  KeptSlots,
+  "mayPin" | "mayHold" | "pinned" | "held" | "notePinRefused" | "takePinRefused"
+>;
 
 export class KeptSlots {
   readonly #order: CullPolicy;
+  readonly #budget: () => KeepBudget;
+  #pinRefused = false;
   /** By slot, and empty while nothing was ever kept: reasons, and the pages it counts as. */
   #reasons = new Uint8Array(0);
   #pages = new Uint8Array(0);
@@ -25,8 +39,9 @@ export class KeptSlots {
   readonly #pageSums = new Float64Array(EITHER + 1);
 
   /** @param order an empty policy, whose order of use is kept. */
-  constructor(order: CullPolicy) {
+  constructor(order: CullPolicy, budget = (): KeepBudget => NO_BUDGET) {
     this.#order = order;
+    this.#budget = budget;
   }
 
   /** Whether the slot is kept at all, or for this reason. */
@@ -34,9 +49,42 @@ export class KeptSlots {
     return this.#slotSums[EITHER] !== 0 && ((this.#reasons[slot] ?? 0) & reasons) !== 0;
   }
 
-  /** What is kept at all, or for this reason. */
-  sum(reasons: number = EITHER): Kept {
-    return { slots: this.#slotSums[reasons] as number, pages: this.#pageSums[reasons] as number };
+  /** Whether so much more may be kept from culling by pins. */
+  mayPin(slots: number, pages: number): boolean {
+    const { pinBytesMax, pinSlotsMax } = this.#budget();
+    const pinned = this.#sum(PINNED);
+    return pinned.slots + slots <= pinSlotsMax && pinned.bytes + pages * PAGE_BYTES <= pinBytesMax;
+  }
+
+  /** Whether so much more, which is neither pinned nor held, may be kept from culling because its file is open. */
+  mayHold(slots: number, pages: number): boolean {
+    const { holdBytesMax, holdSlotsMax } = this.#budget();
+    const kept = this.#sum(EITHER);
+    return kept.slots + slots <= holdSlotsMax && kept.bytes + pages * PAGE_BYTES <= holdBytesMax;
+  }
+
+  /** What pins keep from culling. */
+  get pinned(): { readonly pinnedSlots: number; readonly pinnedBytes: number } {
+    const { slots, bytes } = this.#sum(PINNED);
+    return { pinnedSlots: slots, pinnedBytes: bytes };
+  }
+
+  /** What open files keep from culling, and what they and pins do together. */
+  get held(): { readonly heldBytes: number; readonly keptBytes: number; readonly keptSlots: number } {
+    const { bytes: keptBytes, slots: keptSlots } = this.#sum(EITHER);
+    return { heldBytes: this.#sum(HELD).bytes, keptBytes, keptSlots };
+  }
+
+  /** A block that is to be pinned found no room among those that are. */
+  notePinRefused(): void {
+    this.#pinRefused = true;
+  }
+
+  /** Whether that was noted since the last call. */
+  takePinRefused(): boolean {
+    const refused = this.#pinRefused;
+    this.#pinRefused = false;
+    return refused;
   }
 
   /** Adds a reason. @param pages what the slot counts as from now on, if it was not here. */
@@ -80,6 +128,11 @@ export class KeptSlots {
     this.#reasons.fill(0);
     this.#slotSums.fill(0);
     this.#pageSums.fill(0);
+  }
+
+  #sum(reasons: number): { readonly slots: number; readonly bytes: number } {
+    const pages = this.#pageSums[reasons] as number;
+    return { slots: this.#slotSums[reasons] as number, bytes: pages * PAGE_BYTES };
   }
 
   #count(slot: number, reason: number, sign: 1 | -1): void {

@@ -3,26 +3,16 @@
  * that are kept from culling are in none of them, but still count in their share. Files may have a rank: blocks of the
  * first go before all others, blocks of the last get a second turn when theirs has come.
  */
-import { PAGE_BYTES } from "../../index/core/layout.js";
-import { type SlotTable, grown } from "../slots/slot-table.js";
+import type { SlotTable } from "../slots/slot-table.js";
 import type { CullRank } from "../open-api.js";
 import type { PolicyName } from "../policy-names.js";
-import { inOrderOfUse } from "./order-of-use.js";
-import { HELD, KeptSlots, PINNED } from "./kept-slots.js";
+import { inOrderOfUse, oldestVictim } from "./order-of-use.js";
+import { HELD, type KeepBudget, type KeptLimits, KeptSlots, PINNED } from "./kept-slots.js";
 import { type CullPolicy, type MayLeave, VICTIM_LOOKS_MAX } from "./policy.js";
 import { Ranks } from "./ranks.js";
 import type { RecentUses } from "./recent-uses.js";
 import { NO_SHARE, Shares } from "./shares.js";
-
-/** What pins may keep from culling, and what pins and open files may together. */
-export interface KeepBudget {
-  readonly pinBytesMax: number;
-  readonly pinSlotsMax: number;
-  readonly holdBytesMax: number;
-  readonly holdSlotsMax: number;
-}
-
-const NO_BUDGET: KeepBudget = { pinBytesMax: 0, pinSlotsMax: 0, holdBytesMax: 0, holdSlotsMax: 0 };
+import { SlotShares } from "./slot-shares.js";
 
 /** What sets a block apart from others of its share. */
 export interface Standing {
@@ -42,16 +32,12 @@ export class Ranking {
   #policies: readonly CullPolicy[];
   /** The only policy while there are no shares. */
   #only: CullPolicy | undefined;
-  /** By slot, and empty while there are no shares: its share, and when it was last used, to compare shares by. */
-  #shareOf = new Uint8Array(0);
-  #usedAt = new Float64Array(0);
-  #uses = 0;
+  /** Undefined while there are no shares. */
+  #slotShares: SlotShares | undefined;
   /** By share: blocks of the first rank, which the policies do not have. */
   #early: readonly CullPolicy[];
   readonly #ranks = new Ranks();
   readonly #kept: KeptSlots;
-  readonly #budget: () => KeepBudget;
-  #pinRefused = false;
   /** Told of every use, and of every hit, while somebody wants to know. */
   recentUses: RecentUses | undefined;
   onUse: ((slot: number) => void) | undefined;
@@ -63,14 +49,13 @@ export class Ranking {
   constructor(
     table: SlotTable,
     newPolicy: () => CullPolicy,
-    budget: () => KeepBudget = () => NO_BUDGET,
+    budget?: () => KeepBudget,
     newQueue: () => CullPolicy = newPolicy,
   ) {
     this.#table = table;
     this.#newPolicy = newPolicy;
     this.#newQueue = newQueue;
-    this.#budget = budget;
-    this.#kept = new KeptSlots(newQueue());
+    this.#kept = new KeptSlots(newQueue(), budget);
     this.#shares = new Shares([], () => 0);
     this.#only = newPolicy();
     this.#policies = [this.#only];
@@ -83,6 +68,11 @@ export class Ranking {
 
   get shares(): Shares {
     return this.#shares;
+  }
+
+  /** What is kept from culling altogether, and how much more may be. */
+  get kept(): KeptLimits {
+    return this.#kept;
   }
 
   /** Sorts all blocks into other shares, in the order they have. */
@@ -101,9 +91,7 @@ export class Ranking {
     this.#policies = Array.from({ length: shares.count }, this.#newPolicy);
     this.#early = Array.from({ length: shares.count }, this.#newQueue);
     this.#only = shares.count === 1 ? this.#policies[0] : undefined;
-    const slots = shares.count === 1 ? 0 : this.#table.numbers;
-    this.#shareOf = new Uint8Array(slots);
-    this.#usedAt = new Float64Array(slots);
+    this.#slotShares = shares.count === 1 ? undefined : new SlotShares(shares, this.#table.numbers);
     for (let place = 0; place < count; place += 1) {
       const slot = order[place] as number;
       const reasons = kept[place] as number;
@@ -126,12 +114,7 @@ export class Ranking {
 
   /** A block was stored in this slot. */
   insert(slot: number, share: number = NO_SHARE, { pinned, held, rank = "normal" }: Standing = {}): void {
-    if (this.#only === undefined) {
-      this.#reserve(slot);
-      this.#shareOf[slot] = share;
-      this.#use(slot);
-      this.#shares.charge(share, this.#table.pagesOf(slot));
-    }
+    this.#slotShares?.insert(slot, share, this.#table.pagesOf(slot));
     this.recentUses?.note(slot);
     this.#ranks.set(slot, rank);
     this.#policyOf(slot).insert(slot);
@@ -156,8 +139,8 @@ export class Ranking {
   pin(slot: number): boolean {
     if (this.isPinned(slot)) return true;
     const pages = this.#table.pagesOf(slot);
-    if (!this.mayPin(1, pages)) {
-      this.notePinRefused();
+    if (!this.#kept.mayPin(1, pages)) {
+      this.#kept.notePinRefused();
       return false;
     }
     if (!this.isKept(slot)) this.#policyOf(slot).remove(slot);
@@ -207,48 +190,9 @@ export class Ranking {
     return this.#kept.has(slot, PINNED);
   }
 
-  /** Whether so much more may be kept from culling by pins. */
-  mayPin(slots: number, pages: number): boolean {
-    const { pinBytesMax, pinSlotsMax } = this.#budget();
-    const pinned = this.#kept.sum(PINNED);
-    return pinned.slots + slots <= pinSlotsMax && (pinned.pages + pages) * PAGE_BYTES <= pinBytesMax;
-  }
-
-  /** Whether so much more, which is neither pinned nor held, may be kept from culling because its file is open. */
-  mayHold(slots: number, pages: number): boolean {
-    const { holdBytesMax, holdSlotsMax } = this.#budget();
-    const kept = this.#kept.sum();
-    return kept.slots + slots <= holdSlotsMax && (kept.pages + pages) * PAGE_BYTES <= holdBytesMax;
-  }
-
-  /** What pins keep from culling. */
-  get pinned(): { readonly pinnedSlots: number; readonly pinnedBytes: number } {
-    const { slots, pages } = this.#kept.sum(PINNED);
-    return { pinnedSlots: slots, pinnedBytes: pages * PAGE_BYTES };
-  }
-
-  /** What open files keep from culling, and what they and pins do together. */
-  get held(): { readonly heldBytes: number; readonly keptBytes: number; readonly keptSlots: number } {
-    const { pages: keptPages, slots: keptSlots } = this.#kept.sum();
-    const { pages: heldPages } = this.#kept.sum(HELD);
-    return { heldBytes: heldPages * PAGE_BYTES, keptBytes: keptPages * PAGE_BYTES, keptSlots };
-  }
-
-  /** A block that is to be pinned found no room among those that are. */
-  notePinRefused(): void {
-    this.#pinRefused = true;
-  }
-
-  /** Whether that was noted since the last call. */
-  takePinRefused(): boolean {
-    const refused = this.#pinRefused;
-    this.#pinRefused = false;
-    return refused;
-  }
-
   /** The share that the block in this slot counts in. */
   shareOf(slot: number): number {
-    return this.#only === undefined ? (this.#shareOf[slot] ?? NO_SHARE) : NO_SHARE;
+    return this.#slotShares?.of(slot) ?? NO_SHARE;
   }
 
   /** The block in this slot was hit. */
@@ -259,16 +203,14 @@ export class Ranking {
       this.#kept.touch(slot);
       return;
     }
-    if (this.#only === undefined) this.#use(slot);
+    this.#slotShares?.use(slot);
     this.#policyOf(slot).touch(slot);
     this.#ranks.used(slot);
   }
 
   /** The block in this slot takes so many pages from now on. */
   resize(slot: number, pages: number): void {
-    if (this.#only === undefined) {
-      this.#shares.charge(this.#shareOf[slot] as number, pages - this.#table.pagesOf(slot));
-    }
+    this.#slotShares?.charge(slot, pages - this.#table.pagesOf(slot));
     this.#table.setPages(slot, pages);
   }
 
@@ -329,27 +271,16 @@ export class Ranking {
     return [this.#early, this.#policies].map(([only, ...others]) =>
       others.length === 0
         ? (only as CullPolicy).order()
-        : inOrderOfUse([only as CullPolicy, ...others], (slot, other) => this.#usedBefore(slot, other)),
+        : inOrderOfUse([only as CullPolicy, ...others], this.#usedBefore),
     );
   }
 
   /** Of the candidates of all shares that `wanted` allows, the one whose last use is longest ago; the first rank before others. */
   #oldest(mayLeave: MayLeave, wanted: (share: number) => boolean): number | undefined {
-    return this.#oldestOf(this.#early, mayLeave, wanted) ?? this.#oldestOf(this.#policies, mayLeave, wanted);
-  }
-
-  #oldestOf(
-    policies: readonly CullPolicy[],
-    mayLeave: MayLeave,
-    wanted: (share: number) => boolean,
-  ): number | undefined {
-    let oldest: number | undefined;
-    for (const [share, policy] of policies.entries()) {
-      if (!wanted(share)) continue;
-      const slot = policy.victim(mayLeave);
-      if (slot !== undefined && (oldest === undefined || this.#usedBefore(slot, oldest))) oldest = slot;
-    }
-    return oldest;
+    return (
+      oldestVictim(this.#early, this.#usedBefore, mayLeave, wanted) ??
+      oldestVictim(this.#policies, this.#usedBefore, mayLeave, wanted)
+    );
   }
 
   /** The first time that its turn comes, a block of the last rank counts as stored anew instead: so any policy will do. */
@@ -357,7 +288,7 @@ export class Ranking {
     for (let spared = 0; ; spared += 1) {
       const slot = choose();
       if (slot === undefined || spared === VICTIM_LOOKS_MAX || !this.#ranks.isToBeSpared(slot)) return slot;
-      if (this.#only === undefined) this.#use(slot);
+      this.#slotShares?.use(slot);
       this.#policyOf(slot).evict(slot);
       this.#policyOf(slot).insert(slot);
       this.#ranks.spare(slot);
@@ -365,8 +296,7 @@ export class Ranking {
   }
 
   #discharge(slot: number): void {
-    if (this.#only !== undefined) return;
-    this.#shares.charge(this.#shareOf[slot] as number, -this.#table.pagesOf(slot));
+    this.#slotShares?.charge(slot, -this.#table.pagesOf(slot));
   }
 
   /** The policy that a block which is not kept is in, by its share and rank. */
@@ -377,24 +307,11 @@ export class Ranking {
   }
 
   #insertAgain(slot: number): void {
-    if (this.#only === undefined) this.#use(slot);
+    this.#slotShares?.use(slot);
     this.#ranks.used(slot);
     this.#policyOf(slot).insert(slot);
   }
 
-  #usedBefore(slot: number, other: number): boolean {
-    return (this.#usedAt[slot] as number) < (this.#usedAt[other] as number);
-  }
-
-  #use(slot: number): void {
-    this.#uses += 1;
-    this.#usedAt[slot] = this.#uses;
-  }
-
-  #reserve(slot: number): void {
-    if (slot < this.#shareOf.length) return;
-    const slots = Math.max(slot + 1, 1024, Math.floor(this.#shareOf.length * 1.5));
-    this.#shareOf = grown(this.#shareOf, new Uint8Array(slots));
-    this.#usedAt = grown(this.#usedAt, new Float64Array(slots));
-  }
+  readonly #usedBefore = (slot: number, other: number): boolean =>
+    this.#slotShares?.usedBefore(slot, other) ?? false;
 }

@@ -104,10 +104,10 @@ ranks("choose the victims that a plain model chooses, with shares and without", 
         ranking.remove(victim);
       }
       const kept = [...model.blocks.values()].filter(({ pinned, held }) => pinned || held).length;
-      assert.equal(ranking.held.keptSlots, kept);
-      assert.equal(ranking.mayHold(1, 1), kept < 8);
+      assert.equal(ranking.kept.held.keptSlots, kept);
+      assert.equal(ranking.kept.mayHold(1, 1), kept < 8);
       assert.equal(
-        ranking.pinned.pinnedSlots,
+        ranking.kept.pinned.pinnedSlots,
         [...model.blocks.values()].filter(({ pinned }) => pinned).length,
       );
       assert.equal([...ranking.order()].length, model.blocks.size);
