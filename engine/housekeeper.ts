@@ -303,7 +303,7 @@ export class Housekeeper {
       for (const record of index.objectsOf(volume.id)) {
         const loaded = objects.loadedIn(volume.id, record.inode);
         // The walk reads ahead: the file may have been retired and stored again since, under another id.
-        const stands = (): boolean => index.findObject(volume.id, record.inode)?.id === record.id;
+        const stands = (): boolean => index.names.findObject(volume.id, record.inode)?.id === record.id;
         if ((loaded?.users ?? 0) === 0 && !index.hasBlocks(record.id) && stands()) {
           if (!index.metadata.has(record.id)) objects.removeRecord(record);
           else if (pressed && loaded === undefined && this.#indexPressed()) yield* this.#cull(record);
@@ -325,7 +325,8 @@ export class Housekeeper {
       if (left === 0 || !this.#indexPressed()) return;
       yield; // others may use it or retire it meanwhile
       const { id, volume, inode } = object;
-      const stands = object.recorded && object.users === 0 && index.findObject(volume.id, inode)?.id === id;
+      const stands =
+        object.recorded && object.users === 0 && index.names.findObject(volume.id, inode)?.id === id;
       if (!stands || index.hasBlocks(id) || !index.metadata.has(id)) continue;
       left -= 1;
       found = true;

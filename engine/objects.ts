@@ -112,7 +112,7 @@ export class Objects {
     const loaded = this.#volumes.get(key);
     if (loaded !== undefined) return loaded;
     const [fsBytes, volumeBytes] = [checkFsName(fs), checkName("volume", volume)];
-    const record = this.#readable(() => this.#index.findVolume(fsBytes, volumeBytes));
+    const record = this.#readable(() => this.#index.names.findVolume(fsBytes, volumeBytes));
     if (record === undefined) return undefined;
     const state = new VolumeState(record.id, this.system(record.fs), owned(record.volume));
     state.coherency = owned(record.coherency);
@@ -138,7 +138,7 @@ export class Objects {
     if (loaded !== undefined) return loaded;
     const bytes = checkName("inode", inode);
     const record = volume.recorded
-      ? this.#readable(() => this.#index.findObject(volume.id, bytes))
+      ? this.#readable(() => this.#index.names.findObject(volume.id, bytes))
       : undefined;
     if (record === undefined) return undefined;
     const state = new ObjectState(record.id, volume, owned(bytes));
@@ -205,7 +205,7 @@ export class Objects {
     if (!object.recorded) this.counters.objects += 1;
     object.recorded = true;
     const { id, inode, coherency, sizeBytes, stamp, ranges } = object;
-    this.#index.putObject({
+    this.#index.names.putObject({
       id,
       volumeId: object.volume.id,
       inode,
@@ -224,27 +224,27 @@ export class Objects {
     const state = new FsState(owned(fs));
     this.#systems.set(key, state);
     try {
-      state.stamp = this.#index.findFs(fs)?.stamp ?? 0;
+      state.stamp = this.#index.names.findFs(fs)?.stamp ?? 0;
     } catch (error) {
       if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
       // What it forbade may be anything that is there.
       this.#onCorrupt(error);
       state.stamp = this.#takeStamp({ kind: "all" });
-      this.#index.putFs({ fs: state.fs, stamp: state.stamp });
+      this.#index.names.putFs({ fs: state.fs, stamp: state.stamp });
     }
     return state;
   }
 
   /** Queues the record of a file system. */
   recordSystem(state: FsState): void {
-    this.#index.putFs({ fs: state.fs, stamp: state.stamp });
+    this.#index.names.putFs({ fs: state.fs, stamp: state.stamp });
     if (state.users === 0) this.#systems.delete(nameKey(state.fs));
   }
 
   recordVolume(state: VolumeState): void {
     state.recorded = true;
     const { id, fs, volume, coherency, stamp } = state;
-    this.#index.putVolume({ id, fs, volume, coherency, stamp });
+    this.#index.names.putVolume({ id, fs, volume, coherency, stamp });
   }
 
   /** The loaded state of a volume, if there is one. */
@@ -260,7 +260,7 @@ export class Objects {
   /** Removes the record of a file; named again, it counts as not seen before. */
   removeRecord(record: Pick<ObjectRecord, "volumeId" | "inode">): void {
     const loaded = this.loadedIn(record.volumeId, record.inode);
-    this.#index.removeObject(record);
+    this.#index.names.removeObject(record);
     this.counters.objects -= 1;
     if (loaded === undefined) return;
     loaded.recorded = false;
@@ -272,7 +272,7 @@ export class Objects {
     const key = volumeNameKey(record.fs, record.volume);
     const loaded = this.#volumes.get(key);
     if (loaded !== undefined && loaded.users > 0) return;
-    this.#index.removeVolume(record);
+    this.#index.names.removeVolume(record);
     if (loaded !== undefined) this.#dropVolume(loaded);
   }
 

@@ -7,7 +7,7 @@ import { FORMAT_VERSION } from "./core/layout.js";
 import { INDEX_TABLES } from "./batch.js";
 import type { IndexTable } from "./batch.js";
 import { groupFirstBlock, readGroupEntry, readGroupSlot } from "./block-group.js";
-import type { Changes, DamagedKey, NameChange } from "./changes.js";
+import type { DamagedKey } from "./changes.js";
 import type { Entry } from "./entry.js";
 import { Environment } from "./environment.js";
 import type { Store } from "./environment.js";
@@ -15,31 +15,16 @@ import type { GroupCommit } from "./group-commit.js";
 import { type EntryFollower, IndexCommits } from "./index-commits.js";
 import type { BlockIndexOptions } from "./index-options.js";
 import type { IndexStats } from "./index-stats.js";
-import {
-  BLOCK_KEY_BYTES,
-  decodeVolumeKey,
-  fsKey,
-  fsRange,
-  objectKey,
-  volumeKey,
-  writeBlockKey,
-} from "./keys.js";
+import { BLOCK_KEY_BYTES, writeBlockKey } from "./keys.js";
 import { MetadataIndex } from "./metadata-index.js";
+import { NameIndex } from "./name-index.js";
 import { bindIdentity, writeIdentity } from "./identity.js";
 import { type Numbers, readNumbers } from "./numbers.js";
 import { environmentBytes } from "./preflight.js";
-import {
-  decodeFsRecord,
-  decodeObjectRecord,
-  decodeVolumeRecord,
-  encodeFsRecord,
-  encodeObjectRecord,
-  encodeVolumeRecord,
-} from "./records.js";
-import type { FsRecord, ObjectRecord, VolumeRecord } from "./records.js";
+import type { ObjectRecord, VolumeRecord } from "./records.js";
 import { RecordWalks } from "./record-walks.js";
-import { hasBlocks, walkBlocks, walkNames } from "./scan.js";
-import { type InodePart, walkObjects } from "./scan-objects.js";
+import { hasBlocks, walkBlocks } from "./scan.js";
+import { type InodePart, type VolumePart, walkObjects, walkVolumes } from "./scan-names.js";
 import type { IndexedBlock, Layers, OnDamaged } from "./scan.js";
 import { SealedStore } from "./sealed-store.js";
 
@@ -52,6 +37,8 @@ export class BlockIndex {
   readonly #options: BlockIndexOptions;
   readonly #writer: IndexCommits;
   readonly #commits: GroupCommit;
+  /** Records of file systems, volumes and objects. */
+  readonly names: NameIndex;
   /** Cached metadata of objects. */
   readonly metadata: MetadataIndex;
   /** Records by themselves, whatever they belong to. */
@@ -74,6 +61,7 @@ export class BlockIndex {
       const layers = inFlight === undefined ? [pending] : [inFlight, pending];
       return { store, layers, onDamaged: this.#onDamaged };
     };
+    this.names = new NameIndex(store, this.#writer, () => this.#checkOpen());
     this.metadata = new MetadataIndex(this.#layers, this.#commits);
     this.walks = new RecordWalks(this.#layers);
   }
@@ -159,71 +147,10 @@ export class BlockIndex {
     return this.#commits.failure;
   }
 
-  findFs(fs: Buffer): FsRecord | undefined {
-    const key = fsKey(fs);
-    const queued = this.#queuedName((changes) => changes.systems, key);
-    if (queued !== undefined) return queued.record ?? undefined;
-    const value = this.#store.get("volumes", key);
-    return value === undefined ? undefined : decodeFsRecord(fs, value);
-  }
-
-  putFs(record: FsRecord): void {
-    this.#changeName((changes) => changes.systems, { ...encodeFsRecord(record), record });
-  }
-
-  findVolume(fs: Buffer, volume: Buffer): VolumeRecord | undefined {
-    const key = volumeKey(fs, volume);
-    const queued = this.#queuedName((changes) => changes.volumes, key);
-    if (queued !== undefined) return queued.record ?? undefined;
-    const value = this.#store.get("volumes", key);
-    const record = value === undefined ? undefined : decodeVolumeRecord(key, value);
-    return record?.volume.equals(volume) ? record : undefined;
-  }
-
-  putVolume(record: VolumeRecord): void {
-    this.#writer.undone?.putVolume(record);
-    this.#changeName((changes) => changes.volumes, { ...encodeVolumeRecord(record), record });
-  }
-
-  removeVolume(record: Pick<VolumeRecord, "fs" | "volume">): void {
-    const key = volumeKey(record.fs, record.volume);
-    this.#writer.undone?.removeName(key);
-    this.#changeName((changes) => changes.volumes, { key, value: undefined, record: null });
-  }
-
-  /**
-   * Every volume, by (fs, volume), or those of `fs`; may be resumed in a later event turn, see walkNames.
-   * @param part `after` begins behind the volume of this name in `fs`, or, without `fs`, behind the file system of it.
-   */
-  volumes({ fs, after }: { readonly fs?: Buffer; readonly after?: Buffer } = {}): Iterable<VolumeRecord> {
+  /** Every volume, by (fs, volume), or those of a file system; may be resumed in a later event turn, see walkNames. */
+  volumes(part: VolumePart = {}): Iterable<VolumeRecord> {
     this.#checkOpen();
-    const behind = fs === undefined && after !== undefined ? { start: fsRange(after).end } : {};
-    return walkNames(this.#layers, "volumes", fs === undefined ? behind : fsRange(fs), {
-      changesOf: (changes) => changes.volumes,
-      decode: (key, value) =>
-        decodeVolumeKey(key).kind === "fs" ? undefined : decodeVolumeRecord(key, value),
-      after: fs !== undefined && after !== undefined ? volumeKey(fs, after) : undefined,
-    });
-  }
-
-  findObject(volumeId: number, inode: Buffer): ObjectRecord | undefined {
-    const key = objectKey(volumeId, inode);
-    const queued = this.#queuedName((changes) => changes.objects, key);
-    if (queued !== undefined) return queued.record ?? undefined;
-    const value = this.#store.get("objects", key);
-    const record = value === undefined ? undefined : decodeObjectRecord(key, value);
-    return record?.inode.equals(inode) ? record : undefined;
-  }
-
-  putObject(record: ObjectRecord): void {
-    this.#writer.undone?.putObject(record);
-    this.#changeName((changes) => changes.objects, { ...encodeObjectRecord(record), record });
-  }
-
-  removeObject(record: Pick<ObjectRecord, "volumeId" | "inode">): void {
-    const key = objectKey(record.volumeId, record.inode);
-    this.#writer.undone?.removeName(key);
-    this.#changeName((changes) => changes.objects, { key, value: undefined, record: null });
+    return walkVolumes(this.#layers, part);
   }
 
   /**
@@ -366,24 +293,6 @@ export class BlockIndex {
       // A commit that has no end would keep LMDB's close from ending too: then the files stay open.
       if (!this.#commits.overdue) await this.#store.close();
     }
-  }
-
-  #changeName<T>(namesOf: (changes: Changes) => Map<string, NameChange<T>>, change: NameChange<T>): void {
-    this.#checkOpen();
-    namesOf(this.#commits.pending).set(change.key.toString("latin1"), change);
-    this.#commits.changed();
-  }
-
-  #queuedName<T>(
-    namesOf: (changes: Changes) => ReadonlyMap<string, NameChange<T>>,
-    key: Buffer,
-  ): NameChange<T> | undefined {
-    this.#checkOpen();
-    const pending = namesOf(this.#commits.pending);
-    const inFlight = this.#commits.inFlight && namesOf(this.#commits.inFlight);
-    if (pending.size === 0 && !inFlight?.size) return undefined;
-    const name = key.toString("latin1");
-    return pending.get(name) ?? inFlight?.get(name);
   }
 
   #checkOpen(): void {

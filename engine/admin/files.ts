@@ -13,7 +13,7 @@ export function* fileSteps(
   page: Page<FileEntry>,
 ): Generator<void> {
   const { index, objects } = blocks.life;
-  const volume = fs && volumeName && index.findVolume(fs, volumeName);
+  const volume = fs && volumeName && index.names.findVolume(fs, volumeName);
   if (fs === undefined || volumeName === undefined || volume === undefined) return;
   for (const { inode } of index.objectsOf(volume.id, after === undefined ? {} : { after })) {
     if (page.refuses(inode.length)) return;

@@ -107,7 +107,7 @@ function* listFiles(
   page: Page<ListEntry>,
 ): Generator<void> {
   const { index } = blocks.life;
-  const volume = fs && volumeName && index.findVolume(fs, volumeName);
+  const volume = fs && volumeName && index.names.findVolume(fs, volumeName);
   if (volume === undefined) return;
   const prefix = inode ?? inodePrefix;
   for (const object of index.objectsOf(volume.id, { ...part, ...(prefix !== undefined && { prefix }) })) {

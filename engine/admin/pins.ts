@@ -215,7 +215,7 @@ class CoveredSlots {
     const { pins, blocks } = this.#parts;
     for (const pin of pins.all()) {
       if (pin.scope === "volume") {
-        const record = blocks.life.index.findVolume(pin.fs, pin.volume);
+        const record = blocks.life.index.names.findVolume(pin.fs, pin.volume);
         if (record !== undefined) this.#volumes.add(record.id);
       } else {
         for (const { object } of selectedFiles(blocks, selectionOf(pin))) {

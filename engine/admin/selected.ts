@@ -21,7 +21,7 @@ export function* selectedFiles(blocks: Blocks, selection: Selection): Generator<
 function selectedVolumes({ life }: Blocks, { fs, volume }: Selection): Iterable<VolumeRecord> {
   if (fs === undefined) return life.index.volumes();
   if (volume === undefined) return life.index.volumes({ fs });
-  const record = life.index.findVolume(fs, volume);
+  const record = life.index.names.findVolume(fs, volume);
   return record === undefined ? [] : [record];
 }
 
@@ -31,7 +31,7 @@ function selectedObjects(
   { inode, inodePrefix }: Selection,
 ): Iterable<ObjectRecord> {
   if (inode !== undefined) {
-    const record = life.index.findObject(volume.id, inode);
+    const record = life.index.names.findObject(volume.id, inode);
     return record === undefined ? [] : [record];
   }
   return life.index.objectsOf(volume.id, inodePrefix === undefined ? {} : { prefix: inodePrefix });
@@ -44,7 +44,7 @@ export function* cachedBlocks(
 ): Generator<{ readonly block: number; readonly entry: Entry } | undefined> {
   const { index, objects } = blocks.life;
   // Whoever is not loaded has what its records say.
-  const recorded = Math.max(index.findFs(volume.fs)?.stamp ?? 0, volume.stamp, object.stamp);
+  const recorded = Math.max(index.names.findFs(volume.fs)?.stamp ?? 0, volume.stamp, object.stamp);
   const ranges = object.ranges ?? [];
   for (const { block } of index.blocksOf(object.id)) {
     const entry = blocks.entryOf(object.id, block);

@@ -28,18 +28,18 @@ export class ClosedMender implements Mender {
   }
 
   renewSystem(fs: Buffer): string {
-    this.#parts.index.putFs({ fs, stamp: this.#parts.takeSequence() });
+    this.#parts.index.names.putFs({ fs, stamp: this.#parts.takeSequence() });
     return DONE.system;
   }
 
   dropVolume(record: VolumeRecord): string {
-    this.#parts.index.removeVolume(record);
+    this.#parts.index.names.removeVolume(record);
     return DONE.volume;
   }
 
   dropObject(record: ObjectRecord): string {
     const { index, counters } = this.#parts;
-    index.removeObject(record);
+    index.names.removeObject(record);
     counters.objects -= 1;
     for (const named of entriesOf(index, record.id)) this.dropEntry(named);
     this.dropMetadata(record.id);

@@ -40,7 +40,7 @@ export class OpenMender implements Mender {
   dropVolume(record: VolumeRecord): string | undefined {
     const { objects, index } = this.#parts.blocks.life;
     objects.removeVolumeRecord(record);
-    return index.findVolume(record.fs, record.volume) === undefined ? DONE.volume : undefined;
+    return index.names.findVolume(record.fs, record.volume) === undefined ? DONE.volume : undefined;
   }
 
   dropObject(record: ObjectRecord): string | undefined {

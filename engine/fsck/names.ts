@@ -78,7 +78,7 @@ async function checkSuspects(check: Check, suspects: readonly ObjectRecord[]): P
   if (suspects.length === 0) return;
   const volumes = await volumeIds(check, () => undefined);
   for (const record of suspects) {
-    const stands = check.ground.index.findObject(record.volumeId, record.inode)?.id === record.id;
+    const stands = check.ground.index.names.findObject(record.volumeId, record.inode)?.id === record.id;
     if (stands && !volumes.has(record.volumeId))
       found(
         check,

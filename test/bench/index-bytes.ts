@@ -99,7 +99,13 @@ function fillNames(
   { fileCount, blocksPerFile, names }: { fileCount: number; blocksPerFile: number; names: InodeNames },
 ): void {
   const coherency = Buffer.alloc(0);
-  index.putVolume({ id: 1, fs: Buffer.from("dir"), volume: Buffer.from("/srv/data"), coherency, stamp: 0 });
+  index.names.putVolume({
+    id: 1,
+    fs: Buffer.from("dir"),
+    volume: Buffer.from("/srv/data"),
+    coherency,
+    stamp: 0,
+  });
   for (let id = 1; id <= fileCount; id++) {
     const pathName = Buffer.from(
       `usr/share/dir-${id % 100}/file-`.padEnd(32, "x") + String(id).padStart(8, "0"),
@@ -108,7 +114,7 @@ function fillNames(
     const isHandle = names === "handle";
     const inode = isHandle ? createHash("sha512").update(pathName).digest() : pathName;
     const version = Buffer.alloc(isHandle ? 16 : 40, id);
-    index.putObject({ id, volumeId: 1, inode, coherency: version, sizeBytes, stamp: 0 });
+    index.names.putObject({ id, volumeId: 1, inode, coherency: version, sizeBytes, stamp: 0 });
   }
 }
 

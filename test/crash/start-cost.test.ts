@@ -31,7 +31,7 @@ const FOUND_MS_MAX = 20_000;
 /** An index of so many entries, whose owner dies: entries without data, for only their number is to cost nothing. */
 async function dieWithEntries(directory: string, entryCount: number): Promise<void> {
   const { index, ledger, epoch, releaseLocks } = await openState({ directory, log: () => {} });
-  index.putVolume({
+  index.names.putVolume({
     id: 1,
     fs: Buffer.from("f"),
     volume: Buffer.from("v"),
@@ -42,7 +42,7 @@ async function dieWithEntries(directory: string, entryCount: number): Promise<vo
     const id = Math.floor(number / BLOCKS_A_FILE) + 1;
     if (number % BLOCKS_A_FILE === 0) {
       const inode = Buffer.from(`a file with a name of forty bytes ${String(id).padStart(6, "0")}`);
-      index.putObject({ id, volumeId: 1, inode, coherency: Buffer.alloc(8), sizeBytes: 0n, stamp: 0 });
+      index.names.putObject({ id, volumeId: 1, inode, coherency: Buffer.alloc(8), sizeBytes: 0n, stamp: 0 });
     }
     index.putEntry(id, number % BLOCKS_A_FILE, {
       version: 1,

@@ -24,8 +24,8 @@ function objectOf(id: number, inode: string | Buffer, volumeId = 1): ObjectRecor
 index("shows changes at once, before and after their commit", async () => {
   await withIndex(async (opened) => {
     const check = (): void => {
-      assert.deepEqual(opened.findVolume(fs, Buffer.from("v")), volumeOf(1, "v"));
-      assert.deepEqual(opened.findObject(1, Buffer.from("i")), objectOf(1, "i"));
+      assert.deepEqual(opened.names.findVolume(fs, Buffer.from("v")), volumeOf(1, "v"));
+      assert.deepEqual(opened.names.findObject(1, Buffer.from("i")), objectOf(1, "i"));
       assert.deepEqual(opened.getEntry(1, 9), entryOf(4));
       assert.deepEqual([...opened.volumes()], [volumeOf(1, "v")]);
       assert.deepEqual([...opened.objectsOf(1)], [objectOf(1, "i")]);
@@ -34,8 +34,8 @@ index("shows changes at once, before and after their commit", async () => {
       assert.equal(opened.hasBlocks(1), true);
       assert.equal(opened.hasBlocks(2), false);
     };
-    opened.putVolume(volumeOf(1, "v"));
-    opened.putObject(objectOf(1, "i"));
+    opened.names.putVolume(volumeOf(1, "v"));
+    opened.names.putObject(objectOf(1, "i"));
     opened.putEntry(1, 9, entryOf(4));
     assert.equal(opened.queuedChanges, 3);
     check();
@@ -44,12 +44,12 @@ index("shows changes at once, before and after their commit", async () => {
     await committed;
     check();
     assert.equal(opened.queuedChanges, 0);
-    opened.removeVolume(volumeOf(1, "v"));
-    opened.removeObject(objectOf(1, "i"));
+    opened.names.removeVolume(volumeOf(1, "v"));
+    opened.names.removeObject(objectOf(1, "i"));
     opened.removeEntry(1, 9);
     const gone = (): void => {
-      assert.equal(opened.findVolume(fs, Buffer.from("v")), undefined);
-      assert.equal(opened.findObject(1, Buffer.from("i")), undefined);
+      assert.equal(opened.names.findVolume(fs, Buffer.from("v")), undefined);
+      assert.equal(opened.names.findObject(1, Buffer.from("i")), undefined);
       assert.equal(opened.getEntry(1, 9), undefined);
       assert.equal([...opened.volumes(), ...opened.objectsOf(1), ...opened.entries()].length, 0);
       assert.equal(opened.hasBlocks(1), false);
@@ -91,17 +91,17 @@ index("tells names beyond the key limit apart that differ only there", async () 
     const one = Buffer.alloc(KEY_INODE_BYTES_MAX + 500, "n");
     const other = Buffer.from(one);
     other[other.length - 1] = 1;
-    opened.putVolume(volumeOf(1, one));
-    opened.putVolume(volumeOf(2, other));
-    opened.putObject(objectOf(1, one));
-    opened.putObject(objectOf(2, other));
+    opened.names.putVolume(volumeOf(1, one));
+    opened.names.putVolume(volumeOf(2, other));
+    opened.names.putObject(objectOf(1, one));
+    opened.names.putObject(objectOf(2, other));
     await opened.close();
     const reopened = openIndex(directory, { create: false });
-    assert.equal(reopened.findVolume(fs, one)?.id, 1);
-    assert.equal(reopened.findVolume(fs, other)?.id, 2);
-    assert.deepEqual(reopened.findObject(1, one), objectOf(1, one));
-    assert.deepEqual(reopened.findObject(1, other), objectOf(2, other));
-    assert.equal(reopened.findObject(1, one.subarray(0, -2)), undefined);
+    assert.equal(reopened.names.findVolume(fs, one)?.id, 1);
+    assert.equal(reopened.names.findVolume(fs, other)?.id, 2);
+    assert.deepEqual(reopened.names.findObject(1, one), objectOf(1, one));
+    assert.deepEqual(reopened.names.findObject(1, other), objectOf(2, other));
+    assert.equal(reopened.names.findObject(1, one.subarray(0, -2)), undefined);
     assert.deepEqual(
       [...reopened.objectsOf(1)].map(({ id }) => id).sort((a, b) => a - b),
       [1, 2],
@@ -210,13 +210,13 @@ index("ends every method with E_CLOSED after close", async () => {
     await opened.close();
     await opened.close();
     const calls: Array<() => unknown> = [
-      () => opened.findVolume(fs, fs),
-      () => opened.putVolume(volumeOf(1, "v")),
-      () => opened.removeVolume(volumeOf(1, "v")),
+      () => opened.names.findVolume(fs, fs),
+      () => opened.names.putVolume(volumeOf(1, "v")),
+      () => opened.names.removeVolume(volumeOf(1, "v")),
       () => opened.volumes(),
-      () => opened.findObject(1, fs),
-      () => opened.putObject(objectOf(1, "i")),
-      () => opened.removeObject(objectOf(1, "i")),
+      () => opened.names.findObject(1, fs),
+      () => opened.names.putObject(objectOf(1, "i")),
+      () => opened.names.removeObject(objectOf(1, "i")),
       () => opened.objectsOf(1),
       () => opened.getEntry(1, 1),
       () => opened.putEntry(1, 1, entry),

@@ -51,7 +51,8 @@ class Model {
       assert.deepEqual(index.getEntry(id, number), entry);
     const found = [...index.objectsOf(1)].map((record) => record.inode.toString("hex"));
     assert.deepEqual(found.sort(), [...this.objects.keys()].sort());
-    for (const record of this.objects.values()) assert.deepEqual(index.findObject(1, record.inode), record);
+    for (const record of this.objects.values())
+      assert.deepEqual(index.names.findObject(1, record.inode), record);
   }
 }
 
@@ -82,14 +83,14 @@ async function run(index: BlockIndex, state: Model, what: Step): Promise<void> {
         sizeBytes: 1n,
         stamp: what.id,
       };
-      index.putObject(record);
+      index.names.putObject(record);
       state.objects.set(what.inode.toString("hex"), record);
       return;
     }
     case "unname":
-      index.removeObject({ volumeId: 1, inode: what.inode });
+      index.names.removeObject({ volumeId: 1, inode: what.inode });
       state.objects.delete(what.inode.toString("hex"));
-      assert.equal(index.findObject(1, what.inode), undefined);
+      assert.equal(index.names.findObject(1, what.inode), undefined);
       return;
     case "commit":
       await index.committed();

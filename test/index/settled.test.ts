@@ -37,16 +37,16 @@ settled("tells what a cut would bring back until it is flushed, under its new ow
   });
   await withIndex(
     async (index) => {
-      index.putObject(object);
+      index.names.putObject(object);
       index.putEntry(7, 0, entryOf(3));
       await index.committed();
       assert.equal(index.wouldReturn(7, 0), false);
       index.removeEntry(7, 0);
-      index.removeObject(object);
+      index.names.removeObject(object);
       assert.deepEqual([index.wouldReturn(7, 0), index.wouldReturn(7, 1)], [true, false]);
       await index.committed();
       assert.equal(index.wouldReturn(7, 0), true);
-      index.putObject({ ...object, id: 8 });
+      index.names.putObject({ ...object, id: 8 });
       assert.deepEqual([index.wouldReturn(8, 5), index.hasUndone], [true, true]);
       const done = index.settled();
       release();

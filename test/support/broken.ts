@@ -197,7 +197,7 @@ async function changeIndex(
   if ("object" in damage) {
     const { id, volumeId, inode } = damage.object;
     const rest = { coherency: Buffer.alloc(0), sizeBytes: 0n, stamp: 0 };
-    index.putObject({ id, volumeId, inode: Buffer.from(inode), ...rest });
+    index.names.putObject({ id, volumeId, inode: Buffer.from(inode), ...rest });
   } else if ("metadata" in damage) {
     const { objectId, sequence } = damage.metadata;
     const coherency = Buffer.alloc(0);

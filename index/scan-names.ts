@@ -1,7 +1,23 @@
-/** Files of a volume in the order of their keys: those with inodes beyond the key limit last. */
-import { inodeDigestRange, inodePrefixRange, objectKey, volumeRange } from "./keys.js";
-import { type ObjectRecord, decodeObjectRecord } from "./records.js";
+/** Volumes, and files of a volume, in the order of their keys: those with inodes beyond the key limit last. */
+import {
+  decodeVolumeKey,
+  fsRange,
+  inodeDigestRange,
+  inodePrefixRange,
+  objectKey,
+  volumeKey,
+  volumeRange,
+} from "./keys.js";
+import { type ObjectRecord, type VolumeRecord, decodeObjectRecord, decodeVolumeRecord } from "./records.js";
 import { type Layers, walkNames } from "./scan.js";
+
+/** Part of the volumes. */
+export interface VolumePart {
+  /** Those of this file system. */
+  readonly fs?: Buffer;
+  /** Those behind the volume of this name in `fs`, or, without `fs`, behind the file system of it. */
+  readonly after?: Buffer;
+}
 
 /** Part of the objects of a volume. */
 export interface InodePart {
@@ -9,6 +25,16 @@ export interface InodePart {
   readonly prefix?: Buffer;
   /** Those behind this inode in that order. */
   readonly after?: Buffer;
+}
+
+/** May be resumed in a later event turn, see walkNames. @throws {CacheError} E_INDEX_CORRUPT, E_CLOSED. */
+export function walkVolumes(layers: Layers, { fs, after }: VolumePart): Iterable<VolumeRecord> {
+  const behind = fs === undefined && after !== undefined ? { start: fsRange(after).end } : {};
+  return walkNames(layers, "volumes", fs === undefined ? behind : fsRange(fs), {
+    changesOf: (changes) => changes.volumes,
+    decode: (key, value) => (decodeVolumeKey(key).kind === "fs" ? undefined : decodeVolumeRecord(key, value)),
+    after: fs !== undefined && after !== undefined ? volumeKey(fs, after) : undefined,
+  });
 }
 
 /** May be resumed in a later event turn, see walkNames. @throws {CacheError} E_INDEX_CORRUPT, E_CLOSED. */
