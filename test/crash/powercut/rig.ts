@@ -49,7 +49,10 @@ export class Rig {
   async cutMany(part: Part, cuts: number, tally: Tally): Promise<void> {
     const recording = await this.#record(part, await this.#image(part.fs), SESSIONS);
     const picker = new CutPicker(recording.records, this.#random);
-    const wanted = Array.from({ length: cuts }, (_, number) => SCENES[number % SCENES.length] as Scene);
+    const wanted = Array.from(
+      { length: cuts },
+      (_, number) => SCENES[(this.#recordings + number) % SCENES.length] as Scene,
+    );
     const queue = wanted.map((scene) => ({ scene, cut: picker.pick(scene) })).values();
     const work = async (): Promise<void> => {
       for (const { scene, cut } of queue) {
