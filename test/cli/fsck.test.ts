@@ -43,12 +43,12 @@ test("tells what it finds, repairs it if asked, and is kept out by an owner who 
     assert.equal((await daemon.run(["fsck"])).status, 0);
     const deep = await daemon.run(["fsck", "--deep", "--rate", "1GiB"]);
     assert.equal(deep.status, 4);
-    assert.match(deep.stdout, /^checksum: slot 0 differs .*\nBy code: checksum 1\n1 findings: 1 entries/);
+    assert.match(deep.stdout, /^checksum: slot 0 differs .*\nBy code: checksum 1\n1 finding: 1 entries/);
     for (const rate of ["some", "1"]) assert.equal((await daemon.run(["fsck", "--rate", rate])).status, 16);
     const repair = await daemon.run(["fsck", "--deep", "--repair"]);
     assert.equal(repair.status, 1);
     assert.match(repair.stdout, /^checksum: slot 0 .* \(repaired: the entry is dropped\)$/m);
-    assert.match(repair.stdout, /^1 findings, 1 repaired: /m);
+    assert.match(repair.stdout, /^1 finding, 1 repaired: /m);
     assert.equal((await daemon.run(["fsck", "--deep"])).status, 0);
     assert.equal((await daemon.run(["get", ...TAG])).status, 1);
     const busy = await daemon.run(["fsck", "--socket", "none"]);
