@@ -1,5 +1,5 @@
 /**
- * Reads and writes slot files through a bounded table of open descriptors. Knows numbers and bytes, no tenants.
+ * Reads and writes slot files through the descriptors that are open (descriptor-table.ts). Knows numbers and bytes, no tenants.
  * A file is opened without following links and must be a plain file with one name and at most 256 KiB.
  */
 import fs from "node:fs";
@@ -7,20 +7,10 @@ import { CacheError, errnoOf, messageOf } from "../../index/core/errors.js";
 import { SLOT_BYTES } from "../../index/core/layout.js";
 import { isTrustedOwner } from "../../index/core/own-files.js";
 import { type Modes, OWNER_ONLY } from "../modes.js";
+import { DescriptorTable, type OpenSlot } from "./descriptor-table.js";
 import { type SlotFileFacts, type SlotIo, nodeIo } from "./io.js";
 import { SlotDirectories } from "./slot-directories.js";
 import { SLOTS_PER_DIRECTORY, slotDirectory } from "./slot-paths.js";
-
-interface OpenSlot {
-  readonly slot: number;
-  readonly fd: number;
-  /** Calls under way on the descriptor; it is not closed before they end. */
-  users: number;
-  /** Used since the clock hand last passed. */
-  referenced: boolean;
-  /** To be closed by its last user. */
-  doomed: boolean;
-}
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
@@ -44,13 +34,11 @@ export class SlotFiles {
   readonly #descriptorsMax: number;
   readonly #modes: Modes;
   readonly #flags: number;
-  readonly #open = new Map<number, OpenSlot>();
+  readonly #open: DescriptorTable;
   /** Calls under way, and those that wait for one of them to end. */
   #uses = 0;
   readonly #waiting: Array<() => void> = [];
   readonly #opening = new Map<number, Promise<OpenSlot>>();
-  #ring: OpenSlot[] = [];
-  #hand = 0;
   /** Directories in which files were made and that were not synced since. */
   readonly madeIn = new Set<string>();
   readonly #directories: SlotDirectories;
@@ -71,6 +59,7 @@ export class SlotFiles {
     });
     this.#io = options.io ?? nodeIo;
     this.#descriptorsMax = options.descriptorsMax;
+    this.#open = new DescriptorTable(options.descriptorsMax, (fd) => this.#closeDescriptor(fd));
   }
 
   /** Names made by an earlier owner, who may have died before they were durable, are synced with our own. */
@@ -186,18 +175,12 @@ export class SlotFiles {
 
   /** Closes the slot's descriptor, once nobody uses it. */
   forget(slot: number): void {
-    const found = this.#open.get(slot);
-    if (found === undefined) return;
-    if (found.users === 0) this.#drop(found);
-    else found.doomed = true;
+    this.#open.forget(slot);
   }
 
   /** Closes every descriptor; nothing may be under way. */
   close(): void {
-    const open = [...this.#open.values()];
-    this.#open.clear();
-    this.#ring = [];
-    for (const { fd } of open) this.#closeDescriptor(fd);
+    this.#open.closeAll();
     this.#directories.close();
   }
 
@@ -213,23 +196,12 @@ export class SlotFiles {
         const opened = await this.#openShared(slot, flags);
         found = this.#open.get(slot) === opened ? opened : undefined;
       }
-      return await this.#useOpen(found, body);
+      return await this.#open.use(found, body);
     } catch (error) {
       throw asIoError(slot, action, error);
     } finally {
       this.#uses -= 1;
       this.#waiting.shift()?.();
-    }
-  }
-
-  async #useOpen<T>(found: OpenSlot, body: (fd: number) => Promise<T>): Promise<T> {
-    found.users += 1;
-    found.referenced = true;
-    try {
-      return await body(found.fd);
-    } finally {
-      found.users -= 1;
-      if (found.doomed && found.users === 0 && this.#open.get(found.slot) === found) this.#drop(found);
     }
   }
 
@@ -271,44 +243,7 @@ export class SlotFiles {
       this.#closeDescriptor(fd);
       throw error;
     }
-    const kept: OpenSlot = { slot, fd, users: 0, referenced: true, doomed: false };
-    this.#open.set(slot, kept);
-    this.#admit(kept);
-    return kept;
-  }
-
-  /** Clock replacement: the hand closes the first descriptor that is idle and was not used since it last came by. */
-  #admit(kept: OpenSlot): void {
-    // Reads on the spot may have gone past the bound while everything else was in use.
-    for (const extra of this.#ring.length > this.#descriptorsMax
-      ? this.#ring.filter((old) => old.users === 0)
-      : []) {
-      this.#drop(extra);
-    }
-    if (this.#ring.length < this.#descriptorsMax) {
-      this.#ring.push(kept);
-      return;
-    }
-    for (let looks = 0; looks < 2 * this.#ring.length; looks += 1) {
-      this.#hand = (this.#hand + 1) % this.#ring.length;
-      const old = this.#ring[this.#hand] as OpenSlot;
-      if (old.users === 0 && !old.referenced) {
-        this.#open.delete(old.slot);
-        this.#ring[this.#hand] = kept;
-        this.#closeDescriptor(old.fd);
-        return;
-      }
-      old.referenced = false;
-    }
-    this.#ring.push(kept); // everything is in use: over the bound for as long as that lasts
-  }
-
-  #drop(found: OpenSlot): void {
-    this.#open.delete(found.slot);
-    const place = this.#ring.indexOf(found);
-    const last = this.#ring.pop();
-    if (last !== undefined && last !== found) this.#ring[place] = last;
-    this.#closeDescriptor(found.fd);
+    return this.#open.admit(slot, fd);
   }
 
   /** The number is given up in any case, or it would come to mean another file. What was written is known by its sync. */
