@@ -8,13 +8,8 @@ import { CacheError } from "../index/core/errors.js";
 import type { OwnedCache } from "./api.js";
 import { monotonicMs } from "./clock.js";
 import { markClean } from "./coherency/close-state.js";
-import {
-  type OnUnclean,
-  type OpenState,
-  openState,
-  releaseState,
-  removeOldIndexes,
-} from "./coherency/open-state.js";
+import { removeOldIndexes } from "./coherency/index-place.js";
+import { type OnUnclean, type OpenState, openState, releaseState } from "./coherency/open-state.js";
 import { readSignature } from "./coherency/signature.js";
 import { driveSpace } from "./cull/drive.js";
 import { BYTES_A_SLOT, type LimitOptions, type Limits, indexTooLarge, limitsOf } from "./limits.js";

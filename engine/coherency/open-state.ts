@@ -6,13 +6,12 @@
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
-import { BlockIndex } from "../../index/block-index.js";
-import { CacheError, isCacheError } from "../../index/core/errors.js";
+import type { BlockIndex } from "../../index/block-index.js";
+import { CacheError } from "../../index/core/errors.js";
 import { CACHE_ID_BYTES, FORMAT_VERSION } from "../../index/core/layout.js";
 import { shownPath } from "../../index/core/own-files.js";
 import { Ledger, type StateMark } from "../../index/ledger.js";
-import { INDEX_MAP_BYTES, bootId, indexDirectory } from "./index-place.js";
-import type { Numbers } from "../../index/numbers.js";
+import { bootId, createIndex, openIndex } from "./index-place.js";
 import type { StartReport } from "../api.js";
 import type { LogFunction } from "../log.js";
 import type { ObjectCounters } from "../objects.js";
@@ -23,7 +22,6 @@ import {
   type CachePaths,
   cachePaths,
   checkSignature,
-  makeInner,
   openInner,
   prepareDirectory,
   stateLockIn,
@@ -34,8 +32,6 @@ import { openVerified } from "./open-verified.js";
 import { OwnerLock } from "./owner-lock.js";
 import { type Signature, writeSignature } from "./signature.js";
 import { reached } from "../../index/core/steps.js";
-
-export { INDEX_MAP_BYTES, bootId, indexDirectory } from "./index-place.js";
 
 /** What is done with what an unclean end left: all of it is forgotten, or kept and trusted as far as it is checked. */
 export type OnUnclean = "wipe" | "verify";
@@ -133,38 +129,6 @@ export async function releaseState(state: OpenState, index = state.index): Promi
       state.releaseLocks();
       reached("close: let go");
     });
-  }
-}
-
-/** Makes the empty index of a new epoch, in which numbers begin with these. @throws {CacheError} E_IO. */
-export async function createIndex(
-  paths: CachePaths,
-  { cacheId, epoch, regime }: Pick<OpenState, "cacheId" | "epoch" | "regime">,
-  next: Numbers,
-): Promise<BlockIndex> {
-  const directory = indexDirectory(paths, epoch);
-  fs.rmSync(directory, { recursive: true, force: true }); // of an owner who died making it
-  makeInner(directory);
-  const place = { directory, mapBytes: INDEX_MAP_BYTES };
-  const index = BlockIndex.open({ ...place, cacheId, epoch, create: true, regime });
-  try {
-    if (regime === "recoverable") await index.speakFor(() => next);
-    return index;
-  } catch (error) {
-    await index.close();
-    throw error;
-  }
-}
-
-/** Removes what older epochs left; may take a while and is awaited only at close. */
-export async function removeOldIndexes(paths: CachePaths, epoch: number, log: LogFunction): Promise<void> {
-  try {
-    for (const name of await fs.promises.readdir(paths.index)) {
-      if (!/^[0-9]+$/.test(name) || name === String(epoch)) continue;
-      await fs.promises.rm(path.join(paths.index, name), { recursive: true, force: true });
-    }
-  } catch (error) {
-    log("warn", "an old index could not be removed", { error: String(error) });
   }
 }
 
@@ -309,17 +273,6 @@ function fromCheckpoint(checkpoint: Checkpoint) {
     nextSequence,
     objectCounters: { nextObjectId, nextVolumeId, objects },
   };
-}
-
-function openIndex(paths: CachePaths, ledger: Ledger, regime: StateMark["regime"]): BlockIndex | string {
-  const { cacheId, epoch } = ledger;
-  const directory = indexDirectory(paths, epoch);
-  try {
-    return BlockIndex.open({ directory, mapBytes: INDEX_MAP_BYTES, cacheId, epoch, create: false, regime });
-  } catch (error) {
-    if (isCacheError(error, "E_INDEX_CORRUPT")) return error.message;
-    throw error;
-  }
 }
 
 async function openWiped(

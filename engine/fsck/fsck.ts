@@ -8,7 +8,7 @@ import { CacheError, isCacheError } from "../../index/core/errors.js";
 import { Ledger, type StateMark } from "../../index/ledger.js";
 import { type Checkpoint, readCheckpoint } from "../coherency/checkpoint.js";
 import { cachePaths, checkSignature, stateLockIn } from "../coherency/directory.js";
-import { INDEX_MAP_BYTES, indexDirectory } from "../coherency/open-state.js";
+import { INDEX_MAP_BYTES, indexDirectory } from "../coherency/index-place.js";
 import { probeIndex } from "../coherency/index-probe.js";
 import { OwnerLock } from "../coherency/owner-lock.js";
 import type { FindingCode, FsckOptions, FsckProgress, FsckReport } from "../fsck-api.js";

@@ -4,7 +4,8 @@
  */
 import { monotonicMs } from "../clock.js";
 import { markClean } from "../coherency/close-state.js";
-import { type OpenState, openState, releaseState, removeOldIndexes } from "../coherency/open-state.js";
+import { removeOldIndexes } from "../coherency/index-place.js";
+import { type OpenState, openState, releaseState } from "../coherency/open-state.js";
 import type { FsckFinding, FsckReport } from "../fsck-api.js";
 import { silent } from "../log.js";
 import { Checksummer } from "../slots/checksums.js";
