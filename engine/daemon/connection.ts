@@ -12,7 +12,7 @@ import { encodeHeader } from "./headers.js";
 import { checkHello, helloReply } from "./hello.js";
 import { LeaseTable } from "./lease-table.js";
 import type { WaitCount } from "./lease-table.js";
-import { LINGER_MS, REQUEST_BYTES, SMALL_REQUEST_BYTES } from "./limits.js";
+import { LINGER_MS, REQUEST_BYTES } from "./limits.js";
 import type { ServerLimits } from "./limits.js";
 import type { Logger } from "./logger.js";
 import type { Operation, OperationServices, Reply } from "./operation.js";
@@ -20,6 +20,7 @@ import { OPERATIONS, unknownOperation } from "./operations.js";
 import { Patience } from "./patience.js";
 import { errorFields, overload, requestId } from "./request-header.js";
 import type { RequestCounts } from "./request-counts.js";
+import { type InFlight, RequestShare } from "./request-share.js";
 import { ReplyWriter } from "./reply-writer.js";
 
 /** What all connections of a server share. */
@@ -31,7 +32,7 @@ export interface ConnectionContext extends OperationServices {
   readonly version: string;
   readonly log: Logger;
   /** Bytes of requests and replies under way in all connections. */
-  readonly inFlight: { bytes: number; requests: number };
+  readonly inFlight: InFlight;
   readonly requests: RequestCounts;
   readonly handles: HandleCount;
   readonly waits: WaitCount;
@@ -73,8 +74,7 @@ export class Connection {
   #refused = false;
   #draining = false;
   #inputEnded = false;
-  #requests = 0;
-  #bytes = 0;
+  readonly #share: RequestShare;
   /** Pieces of input taken. */
   #chunks = 0;
   #chunksSeen = 0;
@@ -86,6 +86,7 @@ export class Connection {
 
   constructor(context: ConnectionContext, accepted: Socket) {
     this.#context = context;
+    this.#share = new RequestShare(context.limits, context.inFlight);
     this.#handles = new HandleTable(context.limits.handlesPerConnection, context.handles);
     this.#leases = new LeaseTable(context.limits, context.waits, context.log);
     this.#patience = new Patience({ ...context.limits, tickMs: context.tickMs });
@@ -143,7 +144,7 @@ export class Connection {
       this.refuse(new CacheError("E_TIMEOUT", `Cannot wait longer: no hello within ${limits.helloMs} ms`));
       return;
     }
-    if (this.#requests > 0 || this.#chunks !== this.#chunksSeen) this.#idleFrom = this.#ticks;
+    if (this.#share.requests > 0 || this.#chunks !== this.#chunksSeen) this.#idleFrom = this.#ticks;
     this.#chunksSeen = this.#chunks;
     const { unsent, sent } = this.#replies;
     const insideFrame = !(this.#parser.idle || this.#parser.stopped);
@@ -157,7 +158,7 @@ export class Connection {
 
   /** For how long the client has asked nothing, and whether others would lose nothing of it by its end. */
   get idle(): { readonly ms: number; readonly holding: boolean } {
-    const ticks = this.#requests > 0 ? 0 : this.#ticks - this.#idleFrom;
+    const ticks = this.#share.requests > 0 ? 0 : this.#ticks - this.#idleFrom;
     return { ms: ticks * this.#context.tickMs, holding: this.#handles.held + this.#leases.held > 0 };
   }
 
@@ -219,7 +220,7 @@ export class Connection {
     const asked = this.#operation(name, fields);
     const takenBytes = asked instanceof CacheError || !asked.payload ? 0 : payloadBytes;
     const wantedBytes = asked instanceof CacheError ? 0 : (asked.replyBytes?.(fields) ?? 0);
-    const operation = this.#granted(bytes.length + takenBytes + wantedBytes) ? asked : overload();
+    const operation = this.#share.grants(bytes.length + takenBytes + wantedBytes) ? asked : overload();
     const refused = operation instanceof CacheError;
     const buffer = !refused && takenBytes > 0 ? this.#context.pool.take(takenBytes) : undefined;
     const replyBytes = refused ? 0 : wantedBytes;
@@ -234,14 +235,8 @@ export class Connection {
       buffer,
       payloadBytes,
     };
-    this.#account(1, costBytes);
+    this.#share.begin(costBytes);
     return buffer;
-  }
-
-  /** Whether there is room for a request: a small one of every connection finds some, whatever others do. */
-  #granted(bytes: number): boolean {
-    const { inFlight, limits } = this.#context;
-    return bytes <= SMALL_REQUEST_BYTES || inFlight.bytes + bytes <= limits.bytes;
   }
 
   /** Hello is first and is answered here, since it is about the connection. */
@@ -272,11 +267,7 @@ export class Connection {
   }
 
   #full(): boolean {
-    const { limits, inFlight } = this.#context;
-    if (this.#draining || this.#refused) return true;
-    if (this.#requests >= limits.requestsPerConnection || this.#bytes >= limits.bytesPerConnection)
-      return true;
-    return inFlight.bytes >= limits.bytes && this.#requests > 0;
+    return this.#draining || this.#refused || this.#share.full;
   }
 
   async #serve(job: Job): Promise<void> {
@@ -321,20 +312,13 @@ export class Connection {
     // Of a reply that is a large header nothing was known before.
     const unforeseen = Math.max(0, sentBytes - job.replyBytes - REQUEST_BYTES);
     job.costBytes += unforeseen;
-    this.#account(0, unforeseen);
+    this.#share.grow(unforeseen);
   }
 
   #done(job: Job): void {
-    this.#account(-1, -job.costBytes);
+    this.#share.end(job.costBytes);
     this.#goOn();
     this.#endWhenDone();
-  }
-
-  #account(requests: number, bytes: number): void {
-    this.#requests += requests;
-    this.#bytes += bytes;
-    this.#context.inFlight.requests += requests;
-    this.#context.inFlight.bytes += bytes;
   }
 
   /** A client that has said its last may still wait for replies. */
@@ -350,7 +334,7 @@ export class Connection {
 
   #endWhenDone(): void {
     if (this.#refused || !(this.#inputEnded || this.#draining)) return;
-    const waiting = this.#requests - (this.#receiving === undefined ? 0 : 1);
+    const waiting = this.#share.requests - (this.#receiving === undefined ? 0 : 1);
     if (waiting > 0 || (this.#parser.stopped && !this.#draining)) return;
     this.#refused = true;
     this.#socket.resume();
@@ -370,7 +354,7 @@ export class Connection {
     this.#receiving = undefined;
     if (receiving !== undefined) {
       if (receiving.buffer !== undefined) this.#context.pool.give(receiving.buffer);
-      this.#account(-1, -receiving.costBytes);
+      this.#share.end(receiving.costBytes);
     }
     this.#leases.close();
     // Owned by the handle table, which reports what fails.
