@@ -145,7 +145,7 @@ export class BlockChanger {
     if (!(await this.#fill(change, plan.kept, bytes, 0))) return "changed";
     const slot = await this.#writer.place(object, bytes);
     if (typeof slot === "string") return this.#parts.counters.bypass(slot);
-    const gone = old !== undefined && !this.#isSame(object, block, old);
+    const gone = old !== undefined && !this.#writer.orGiveBack(slot, () => this.#isSame(object, block, old));
     const verdict = this.#verdict(change) ?? (gone ? "changed" : undefined);
     if (verdict !== undefined) {
       this.#blocks.life.room.giveBack(slot);

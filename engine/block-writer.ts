@@ -129,6 +129,25 @@ export class BlockWriter {
    * its slot leaves after the commit. @param stale what was called before took no effect: the entry does not stand for it.
    */
   async publish(object: ObjectState, block: number, entry: Entry, stale = false): Promise<void> {
+    const { index } = this.#blocks.life;
+    const old = this.orGiveBack(entry.slot, () => this.#name(object, block, entry, stale));
+    // What a cull took may still come back after a cut, in place of what is stored here.
+    if (old !== undefined || index.wouldReturn(object.id, block)) await index.settled();
+  }
+
+  /** Runs what comes between a filled slot and its name: trouble with the index must not cost the slot. */
+  orGiveBack<T>(slot: number, body: () => T): T {
+    try {
+      return body();
+    } catch (error) {
+      if (slot !== NO_SLOT) this.#blocks.life.room.giveBack(slot);
+      throw error;
+    }
+  }
+
+  /** @returns the entry that was there. */
+  // oxlint-disable-next-line max-params
+  #name(object: ObjectState, block: number, entry: Entry, stale: boolean): Entry | undefined {
     const { index, objects, room, advice } = this.#blocks.life;
     // A file without a record may have entries all the same: those of its life before it was retired.
     const old = this.#blocks.entryOf(object.id, block);
@@ -145,8 +164,7 @@ export class BlockWriter {
       advice?.stored(entry.slot);
     }
     this.#parts.counters.stored(object.volume.tally, entry.validBytes);
-    // What a cull took may still come back after a cut, in place of what is stored here.
-    if (old !== undefined || index.wouldReturn(object.id, block)) await index.settled();
+    return old;
   }
 
   /** @returns the slot, or why it could not be written; the reservation is then given up. */

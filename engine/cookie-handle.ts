@@ -98,23 +98,39 @@ export class LocalCookie implements CookieHandle {
   async read(offsetBytes: bigint, lengthBytes: number): Promise<FileReadResult> {
     const refused = this.#check();
     checkRange("read", offsetBytes, lengthBytes, READ_BYTES_MAX);
-    if (refused === undefined) return readContent(this.#parts, this.#state, offsetBytes, lengthBytes);
-    return allMissing(offsetBytes, bytesBeforeEnd(offsetBytes, lengthBytes, this.#state.sizeBytes), refused);
+    const missing = (reason: BypassReason): FileReadResult =>
+      allMissing(offsetBytes, bytesBeforeEnd(offsetBytes, lengthBytes, this.#state.sizeBytes), reason);
+    if (refused !== undefined) return missing(refused);
+    try {
+      return await readContent(this.#parts, this.#state, offsetBytes, lengthBytes);
+    } catch (error) {
+      return missing((await this.#parts.counters.excuse(error)).reason);
+    }
   }
 
   async write(offsetBytes: bigint, bytes: Uint8Array): Promise<FileWriteResult> {
     const refused = this.#check();
     checkRange("write", offsetBytes, bytes.length, WRITE_BYTES_MAX);
     if (refused !== undefined) return { stored: [], bypass: refused };
-    const range = { offsetBytes, lengthBytes: bytes.length };
-    return writeContent(this.#parts, this.#state, range, nameBuffer(bytes));
+    return this.#written({ offsetBytes, lengthBytes: bytes.length }, nameBuffer(bytes));
   }
 
   async zero(offsetBytes: bigint, lengthBytes: number): Promise<FileWriteResult> {
     const refused = this.#check();
     checkRange("zero", offsetBytes, lengthBytes, ZERO_BYTES_MAX);
     if (refused !== undefined) return { stored: [], bypass: refused };
-    return writeContent(this.#parts, this.#state, { offsetBytes, lengthBytes });
+    return this.#written({ offsetBytes, lengthBytes });
+  }
+
+  async #written(
+    range: { readonly offsetBytes: bigint; readonly lengthBytes: number },
+    bytes?: Buffer,
+  ): Promise<FileWriteResult> {
+    try {
+      return await writeContent(this.#parts, this.#state, range, bytes);
+    } catch (error) {
+      return { stored: [], bypass: (await this.#parts.counters.excuse(error)).reason };
+    }
   }
 
   resize(sizeBytes: bigint): Promise<void> {

@@ -1,4 +1,5 @@
 /** What happened in this session, for status. */
+import { isCacheError } from "../index/core/errors.js";
 import type { CacheCounters } from "./api-counts.js";
 import type { AcquireOutcome, Bypass, BypassReason } from "./api.js";
 import { VolumeTally } from "./volume-tally.js";
@@ -32,6 +33,13 @@ export class Counters {
 
   get bypassed(): Partial<Record<BypassReason, number>> {
     return Object.fromEntries(this.#bypassed);
+  }
+
+  /** The answer to a call about content that met trouble with the index. Any other error is thrown. */
+  async excuse(error: unknown): Promise<Bypass> {
+    if (!isCacheError(error, "E_IO")) throw error;
+    await new Promise<void>((resolve) => setImmediate(resolve)); // as Gate.refuse
+    return this.bypass("io-error");
   }
 
   /** Counts a bypass and makes the answer. */

@@ -13,6 +13,7 @@ export class Gate {
   readonly #counters: Counters;
   #wiping: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
+  #held = false;
 
   constructor({ health, counters }: GateParts) {
     this.#health = health;
@@ -38,7 +39,13 @@ export class Gate {
   /** Why calls about content are answered with a bypass now, if they are. @throws {CacheError} E_CLOSED. */
   admit(): BypassReason | undefined {
     if (!this.running()) return "closing";
+    if (this.#held) return "io-error";
     return this.#health.sick ? "drive-sick" : undefined;
+  }
+
+  /** While it is held there is no index to ask. */
+  hold(held: boolean): void {
+    this.#held = held;
   }
 
   /** A caller who asks again at once must not keep the wipe or close from going on. */

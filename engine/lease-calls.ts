@@ -22,6 +22,14 @@ export interface LeaseParts {
 
 /** As LeasingCache.getOrLease. */
 export async function getOrLease(parts: LeaseParts, tag: Tag, options: LeaseOptions): Promise<LeaseResult> {
+  try {
+    return await lookOrLease(parts, tag, options);
+  } catch (error) {
+    return parts.counters.excuse(error);
+  }
+}
+
+async function lookOrLease(parts: LeaseParts, tag: Tag, options: LeaseOptions): Promise<LeaseResult> {
   const { blocks, counters, now, gate } = parts;
   const { mayWait } = options;
   let refused = gate.admit();
@@ -80,7 +88,7 @@ class LocalLease implements Lease {
     checkBlockBytes(bytes);
     if (this.#used) return this.#parts.counters.bypass("stale");
     this.#used = true;
-    const result = refused === undefined ? await this.#store(bytes) : await this.#parts.gate.refuse(refused);
+    const result = refused === undefined ? await this.#stored(bytes) : await this.#parts.gate.refuse(refused);
     const { leases } = this.#life;
     // What is stale was fetched too early; whoever fetches next does better.
     if (result.kind === "stored" || result.reason === "stale") leases.end(this.#grant);
@@ -92,6 +100,14 @@ class LocalLease implements Lease {
     this.#parts.gate.admit();
     this.#used = true;
     this.#life.leases.end(this.#grant);
+  }
+
+  async #stored(bytes: Uint8Array): Promise<PutResult> {
+    try {
+      return await this.#store(bytes);
+    } catch (error) {
+      return this.#parts.counters.excuse(error);
+    }
   }
 
   #store(bytes: Uint8Array): Promise<PutResult> | Bypass {

@@ -25,6 +25,7 @@ import type {
   Tag,
   VolumeHandle,
 } from "./api.js";
+import { Renewal } from "./coherency/renewal.js";
 import { Capacity } from "./capacity.js";
 import { Gate } from "./gate.js";
 import type { LeaseOptions, LeaseResult } from "./lease-api.js";
@@ -61,6 +62,12 @@ export class LocalCache implements OwnedCache {
     const gate = new Gate({ health: onDrive.health, counters });
     this.#session = session;
     this.#gate = gate;
+    const renewal = new Renewal({
+      wipe: () => this.wipe(),
+      hold: (held) => gate.hold(held),
+      log: options.log,
+    });
+    session.onIndexDeath = (error) => renewal.needed(error);
     this.#capacity = new Capacity(session, gate);
     this.#leasing = { blocks, counters, now: options.now, gate };
     this.#admin = new Admin(session.admin, session.pinKeeper, gate.betweenWipes);
@@ -89,8 +96,15 @@ export class LocalCache implements OwnedCache {
     const block = checkBlock(tag.block);
     const span = checkSpan(options);
     if (refused !== undefined) return this.#gate.refuse(refused);
-    if (!this.#session.latencies.readDue()) return this.#read(tag, block, span, options.into);
-    return this.#readTimed(tag, block, span, options.into);
+    const due = this.#session.latencies.readDue();
+    try {
+      const answer = due
+        ? this.#readTimed(tag, block, span, options.into)
+        : this.#read(tag, block, span, options.into);
+      return answer instanceof Promise ? await answer : answer;
+    } catch (error) {
+      return this.#session.counters.excuse(error);
+    }
   }
 
   /** Apart from get, which would have to keep its arguments for a closure in each call. */
@@ -122,8 +136,13 @@ export class LocalCache implements OwnedCache {
     const block = checkBlock(tag.block);
     checkBlockBytes(bytes);
     if (refused !== undefined) return this.#gate.refuse(refused);
-    const object = this.#session.blocks.life.objects.obtain(tag.fs, tag.volume, tag.inode);
-    return this.#session.blocks.store(object, block, nameBuffer(bytes));
+    const { blocks, counters } = this.#session;
+    try {
+      const object = blocks.life.objects.obtain(tag.fs, tag.volume, tag.inode);
+      return await blocks.store(object, block, nameBuffer(bytes));
+    } catch (error) {
+      return counters.excuse(error);
+    }
   }
 
   async has(tag: Tag): Promise<boolean> {

@@ -69,6 +69,8 @@ export class Session {
   readonly sequence: Sequence;
   readonly onDrive: DriveParts;
   readonly direct: DirectSource | undefined;
+  /** Told when the index can't be used any more: a wipe makes another. */
+  onIndexDeath: (error: unknown) => void = () => undefined;
   #closing = false;
   #removing: Promise<void>;
 
@@ -155,6 +157,7 @@ export class Session {
       nextSequence: () => this.sequence.next,
       takeSequence: this.sequence.take,
       refitPins: () => this.pinKeeper.refit(),
+      onIndexDeath: (error) => this.onIndexDeath(error),
     });
   }
 

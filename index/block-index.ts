@@ -259,6 +259,11 @@ export class BlockIndex {
     this.#writer.watchLoss(watch);
   }
 
+  /** `watch` is called once if the index can't be used any more: every call then fails with E_IO, and another is to be made. */
+  watchDeath(watch: (error: unknown) => void): void {
+    this.#writer.watchDeath(watch);
+  }
+
   /** Whether the index counts after any end. */
   get recoverable(): boolean {
     return this.#writer.undone !== undefined;

@@ -1,29 +1,18 @@
 /**
- * LMDB, wrapped: the only file that imports lmdb. What else of lmdb-js there is stays out of reach on purpose.
- *
- * What shaped it (lmdb-js 3.5.6):
- * - Any other opener of an environment, a reader too, may undo the writer's commits: the owner alone opens one, once.
- * - A read sees one snapshot until the event turn ends; the snapshot is renewed here after every commit.
- * - The fast get returns one global buffer: `peek` says so in its contract.
- * - Closing a noSync environment flushes nothing: `sync` does.
- * - A batch is written by one promise. With event-turn batching, lmdb-js makes a second promise that nobody can catch.
- * - LMDB grows its map by itself; a map that is large enough from the start spares it remapping.
+ * LMDB, wrapped: what the index and the ledger need of an environment, as one store. It outlives what LMDB does not: an
+ * environment that refuses everything after a failed write says so, and one that is flushed with every commit is opened again.
  */
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import type { Database, RootDatabase } from "lmdb";
-import { open } from "lmdb";
-import { CacheError, errnoOf, messageOf } from "./core/errors.js";
-import { shownPath } from "./core/own-files.js";
+import { CacheError, messageOf } from "./core/errors.js";
 import type { KeyRange } from "./keys.js";
-import { prepareEnvironment } from "./preflight.js";
+import { type BinaryTable, type EnvironmentOptions, Lmdb, PAGE_BYTES } from "./lmdb.js";
 
-const PAGE_BYTES = 4096;
+export type { Regime } from "./lmdb.js";
+
 const META_PAGES = 2;
-const MODE = 0o600;
-const NO_EARLY_START = 2 ** 30;
+const DEAD = "a failed write left it in doubt";
 
-type BinaryTable = Database<Buffer, Buffer>;
 type TreeStats = {
   treeBranchPageCount: number;
   treeLeafPageCount: number;
@@ -31,14 +20,6 @@ type TreeStats = {
   entryCount: number;
 };
 type EnvironmentStats = TreeStats & { root: TreeStats; free: TreeStats; lastTxnId: number };
-
-/**
- * How commits reach the drive: `volatile` leaves them to the kernel (fast; nothing may be trusted after a power cut),
- * `recoverable` flushes them in the background, and whatever end comes, the next opener finds the last one that was flushed
- * (overlappingSync with safeRestore: without the latter the newest commit is taken on the same boot, flushed or not),
- * `durable` flushes each before it resolves.
- */
-export type Regime = "volatile" | "recoverable" | "durable";
 
 /** One change of one key; without a value the key is removed. The bytes must not change until the commit resolves. */
 export interface Write<TableName extends string> {
@@ -59,6 +40,8 @@ export interface StoreStats {
 
 /** What the index and the ledger need of an environment; tests put failing ones in its place. */
 export interface Store<TableName extends string> {
+  /** Every call but stats and close fails with E_IO from now on: another store has to take its place. */
+  readonly dead: boolean;
   /** A copy of the value, or undefined. */
   get(table: TableName, key: Buffer): Buffer | undefined;
   /** The value in a buffer that the next call of any method overwrites, or undefined. */
@@ -74,6 +57,7 @@ export interface Store<TableName extends string> {
   commit(writes: ReadonlyArray<Write<TableName>>): Promise<void>;
   /** The same, before it returns: for opening. @throws {CacheError} E_IO. */
   commitNow(writes: ReadonlyArray<Write<TableName>>): void;
+  /** Of a dead store, what was known of it last. */
   stats(): StoreStats;
   /** Flushes what was committed. @throws {CacheError} E_IO, in the promise. */
   sync(): Promise<void>;
@@ -81,71 +65,42 @@ export interface Store<TableName extends string> {
   close(): Promise<void>;
 }
 
-export interface EnvironmentOptions<TableName extends string> {
-  readonly directory: string;
-  readonly regime: Regime;
-  /** Address space set aside, not disk space. */
-  readonly mapBytes: number;
-  readonly tables: readonly TableName[];
-}
-
 /** An open LMDB environment; directory 0700, files 0600. The caller owns the cache's lock. */
 export class Environment<TableName extends string> implements Store<TableName> {
-  readonly #directory: string;
-  readonly #root: RootDatabase<Buffer, Buffer>;
-  readonly #tables: ReadonlyMap<TableName, BinaryTable>;
+  readonly #options: EnvironmentOptions<TableName>;
+  #lmdb: Lmdb<TableName>;
+  /** Of commits and flushes, which must not begin beside one that may fail. Never rejects. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** All that was committed is flushed. */
+  #flushed = false;
+  /** Of a flush that nobody waited for. */
+  #unflushed: CacheError | undefined;
+  #trees: Omit<StoreStats, "fileBytes"> = { usedBytes: 0, transactionId: 0, records: {} };
 
-  private constructor(
-    directory: string,
-    root: RootDatabase<Buffer, Buffer>,
-    tables: ReadonlyMap<TableName, BinaryTable>,
-  ) {
-    this.#directory = directory;
-    this.#root = root;
-    this.#tables = tables;
+  private constructor(options: EnvironmentOptions<TableName>) {
+    this.#options = options;
+    this.#lmdb = Lmdb.open(options);
   }
 
   /** @throws {CacheError} E_IO when it cannot be opened; E_INDEX_CORRUPT when it is not an LMDB environment. */
   static open<TableName extends string>(options: EnvironmentOptions<TableName>): Environment<TableName> {
-    const { directory, regime, mapBytes, tables } = options;
-    prepareEnvironment(directory);
-    const binary = { encoding: "binary", keyEncoding: "binary" } as const;
-    const settings = {
-      ...binary,
-      path: directory,
-      noSubdir: false,
-      noSync: regime === "volatile",
-      overlappingSync: regime === "recoverable",
-      safeRestore: regime === "recoverable",
-      eventTurnBatching: false,
-      batchStartThreshold: NO_EARLY_START,
-      mapSize: mapBytes,
-      maxDbs: tables.length,
-      pageSize: PAGE_BYTES,
-      permissionsMode: MODE,
-    };
-    try {
-      const root = open<Buffer, Buffer>(settings);
-      const opened = tables.map((name) => [name, root.openDB<Buffer, Buffer>(name, binary)] as const);
-      return new Environment(directory, root, new Map(opened));
-    } catch (cause) {
-      const code = errnoOf(cause) === undefined ? "E_INDEX_CORRUPT" : "E_IO";
-      throw new CacheError(code, `Cannot open the index in ${shownPath(directory)}: ${messageOf(cause)}`, {
-        cause,
-      });
-    }
+    return new Environment(options);
+  }
+
+  get dead(): boolean {
+    return this.#lmdb.dead;
   }
 
   get(table: TableName, key: Buffer): Buffer | undefined {
-    const value = reading(() => this.#table(table).getBinary(key));
+    const value = this.#reading(() => this.#lmdb.table(table).getBinary(key));
     return value === undefined ? undefined : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   }
 
   peek(table: TableName, key: Buffer): Uint8Array | undefined {
     try {
-      return this.#table(table).getBinaryFast(key);
+      return this.#lmdb.table(table).getBinaryFast(key);
     } catch (cause) {
-      throw unreadable(cause);
+      throw this.#unreadable(cause);
     }
   }
 
@@ -162,10 +117,10 @@ export class Environment<TableName extends string> implements Store<TableName> {
       exclusiveStart: after !== undefined,
       limit: countMax,
     };
-    return reading(() => {
+    return this.#reading(() => {
       const pairs: Array<{ key: Buffer; value: Buffer }> = [];
       let last = after;
-      for (const { key, value } of this.#table(table).getRange(options)) {
+      for (const { key, value } of this.#lmdb.table(table).getRange(options)) {
         // A walk that goes on behind the last key would have no end.
         if (last !== undefined && Buffer.compare(key, last) <= 0) throw new Error("keys are out of order");
         last = Buffer.from(key);
@@ -177,28 +132,48 @@ export class Environment<TableName extends string> implements Store<TableName> {
 
   async commit(writes: ReadonlyArray<Write<TableName>>): Promise<void> {
     if (writes.length === 0) return;
-    try {
-      await this.#root.batch(() => this.#apply(writes));
-    } catch (error) {
-      throw commitFailure(await causeOf(error));
-    }
-    this.#root.resetReadTxn();
+    await this.#inTurn(async () => {
+      await this.#revive();
+      const { root } = this.#lmdb;
+      this.#flushed = this.#options.regime === "durable";
+      try {
+        await root.batch(() => this.#apply(writes));
+      } catch (error) {
+        const failure = commitFailure(await causeOf(error));
+        await this.#revive().catch(() => undefined); // the next commit tries again, and says why it cannot
+        throw failure;
+      }
+      root.resetReadTxn();
+    });
+    if (this.#options.regime === "recoverable") void this.#inTurn(() => this.#flush());
   }
 
   commitNow(writes: ReadonlyArray<Write<TableName>>): void {
+    this.#flushed = false;
     try {
-      this.#root.transactionSync(() => this.#apply(writes));
+      this.#lmdb.root.transactionSync(() => this.#apply(writes));
     } catch (error) {
       throw commitFailure(error);
     }
-    this.#root.resetReadTxn();
+    this.#lmdb.root.resetReadTxn();
   }
 
   stats(): StoreStats {
+    try {
+      this.#trees = this.#treesNow();
+    } catch (cause) {
+      if (!this.#lmdb.look()) throw cause;
+    }
+    const { directory } = this.#options;
+    const fileBytes = statSync(join(directory, "data.mdb")).size + statSync(join(directory, "lock.mdb")).size;
+    return { fileBytes, ...this.#trees };
+  }
+
+  #treesNow(): Omit<StoreStats, "fileBytes"> {
     let pages = META_PAGES;
     let transactionId = 0;
     const records: Record<string, number> = {};
-    for (const [index, [name, table]] of [...this.#tables].entries()) {
+    for (const [index, [name, table]] of [...this.#lmdb.tables].entries()) {
       const stats = table.getStats() as EnvironmentStats;
       records[name] = stats.entryCount;
       pages += pagesOf(stats);
@@ -206,51 +181,78 @@ export class Environment<TableName extends string> implements Store<TableName> {
       pages += pagesOf(stats.root) + pagesOf(stats.free);
       transactionId = stats.lastTxnId;
     }
-    const fileBytes =
-      statSync(join(this.#directory, "data.mdb")).size + statSync(join(this.#directory, "lock.mdb")).size;
-    return { fileBytes, usedBytes: pages * PAGE_BYTES, transactionId, records };
+    return { usedBytes: pages * PAGE_BYTES, transactionId, records };
   }
 
   async sync(): Promise<void> {
-    // The type declarations of lmdb-js leave sync out.
-    const root = this.#root as unknown as { sync(done: (error?: Error | null) => void): void };
-    const error = await new Promise<Error | null | undefined>((resolve) => root.sync(resolve));
-    if (error) throw new CacheError("E_IO", `Cannot flush the index: ${error.message}`, { cause: error });
+    await this.#inTurn(async () => {
+      const failure = this.#unflushed;
+      this.#unflushed = undefined;
+      if (failure !== undefined) throw failure;
+      if (this.#flushed) return;
+      if (this.#lmdb.look()) throw new CacheError("E_IO", `Cannot flush the index: ${DEAD}`);
+      await this.#flush();
+      if (this.#unflushed !== undefined) throw this.#unflushed;
+    });
   }
 
   async close(): Promise<void> {
-    await this.#root.close();
+    await this.#last;
+    await this.#lmdb.close();
   }
 
-  #apply(writes: ReadonlyArray<Write<TableName>>): void {
-    for (const { table, key, value } of writes) {
-      // What each returns is settled by the batch.
-      if (value === undefined) void this.#table(table).remove(key);
-      else void this.#table(table).put(key, value);
+  /** One after another. A promise of the work. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined); // the caller gets the error
+    return done;
+  }
+
+  /** Opens again what a failed write has left useless, where all that was committed is on the drive. */
+  async #revive(): Promise<void> {
+    if (!this.#lmdb.look()) return;
+    const { regime, check } = this.#options;
+    if (regime !== "durable") throw new CacheError("E_IO", `Cannot commit to the index: ${DEAD}`);
+    await this.#lmdb.close();
+    check?.();
+    this.#lmdb = Lmdb.open(this.#options);
+  }
+
+  async #flush(): Promise<void> {
+    try {
+      await this.#lmdb.flush();
+      this.#flushed = true;
+    } catch (cause) {
+      this.#lmdb.look();
+      this.#unflushed = new CacheError("E_IO", `Cannot flush the index: ${messageOf(cause)}`, { cause });
     }
   }
 
-  #table(name: TableName): BinaryTable {
-    const table = this.#tables.get(name);
-    if (table === undefined) throw new TypeError(`No table ${name}`);
-    return table;
+  #apply(writes: ReadonlyArray<Write<TableName>>): void {
+    for (const { table: name, key, value } of writes) {
+      const table: BinaryTable = this.#lmdb.table(name);
+      // What each returns is settled by the batch.
+      if (value === undefined) void table.remove(key);
+      else void table.put(key, value);
+    }
+  }
+
+  #reading<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (cause) {
+      throw this.#unreadable(cause);
+    }
+  }
+
+  #unreadable(cause: unknown): CacheError {
+    if (this.#lmdb.look()) return new CacheError("E_IO", `Cannot read the index: ${DEAD}`, { cause });
+    return new CacheError("E_INDEX_CORRUPT", `Cannot read the index: ${messageOf(cause)}`, { cause });
   }
 }
 
 function pagesOf(stats: TreeStats): number {
   return stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages;
-}
-
-function reading<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    throw unreadable(cause);
-  }
-}
-
-function unreadable(cause: unknown): CacheError {
-  return new CacheError("E_INDEX_CORRUPT", `Cannot read the index: ${messageOf(cause)}`, { cause });
 }
 
 function commitFailure(cause: unknown): CacheError {

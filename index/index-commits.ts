@@ -43,6 +43,8 @@ export class IndexCommits {
   #watch: ((commit: Promise<void>) => void) | undefined;
   #lost = false;
   #onLost: (error: unknown) => void = () => undefined;
+  #died = false;
+  #onDeath: (error: unknown) => void = () => undefined;
 
   #follow: ((blocks: CommittedBlocks) => void) | undefined;
   #numbers: { readonly reserve: NumberReserve; readonly next: () => Numbers } | undefined;
@@ -78,6 +80,11 @@ export class IndexCommits {
     this.#onLost = watch;
   }
 
+  /** `watch` is called once when the index refuses everything from then on: another has to take its place. */
+  watchDeath(watch: (error: unknown) => void): void {
+    this.#onDeath = watch;
+  }
+
   /** As BlockIndex.speakFor. */
   async speakFor(next: () => Numbers): Promise<void> {
     const reserve = new NumberReserve({ sequence: 0, objectId: 0, volumeId: 0 });
@@ -101,7 +108,7 @@ export class IndexCommits {
 
   async #flush(): Promise<void> {
     this.undone?.flushBegins();
-    await this.#store.sync().catch((error: unknown) => this.#lose(error));
+    await this.#store.sync().catch((error: unknown) => this.#failed(error));
     reached("commit: flushed");
     this.undone?.flushEnds();
   }
@@ -119,22 +126,25 @@ export class IndexCommits {
     const commit = this.#store.commit(all);
     this.#watch?.(commit);
     reached("commit: begins");
-    // In the recoverable regime a commit flushes too.
-    await (this.undone === undefined ? commit : commit.catch((error: unknown) => this.#lose(error)));
+    await commit.catch((error: unknown) => this.#failed(error));
     reached("commit: done");
     due?.done();
     this.undone?.commitEnds();
     this.#entryCount = entryCount;
     this.#follow?.(changes.blocks);
-    // Removals are kept in mind until they are flushed; whoever waits for that is told if it fails.
-    if (this.undone?.isWaiting === true) void this.#flusher.flush().catch(() => undefined);
+    // Removals are kept in mind until they are flushed; whoever waits for a flush is told if it fails, and who watches for a loss.
+    if (this.undone !== undefined) void this.#flusher.flush().catch(() => undefined);
   }
 
-  #lose(error: unknown): never {
+  #failed(error: unknown): never {
     const { cause } = error as Error;
     const code = (cause as { code?: unknown } | undefined)?.code;
-    // For want of room nothing was written, so nothing is lost.
-    if (!this.#lost && !HARMLESS_CODES.has(code)) {
+    if (!this.#died && this.#store.dead) {
+      this.#died = true;
+      this.#onDeath(error);
+    }
+    // In the recoverable regime a commit flushes too. For want of room nothing was written, so nothing is lost.
+    if (this.undone !== undefined && !this.#lost && !HARMLESS_CODES.has(code)) {
       this.#lost = true;
       this.#onLost(error);
     }

@@ -239,13 +239,15 @@ function flushDirectory(directory: string): void {
 }
 
 function openEnvironment(directory: string): Environment<LedgerTable> {
+  const check = (): unknown => checkPages(directory, { regime: "durable" });
   try {
-    if (environmentBytes(directory) > 0) checkPages(directory, { regime: "durable" });
+    if (environmentBytes(directory) > 0) check();
     return Environment.open({
       directory,
       regime: "durable",
       mapBytes: LEDGER_MAP_BYTES,
       tables: LEDGER_TABLES,
+      check,
     });
   } catch (error) {
     if (error instanceof CacheError && error.code === "E_INDEX_CORRUPT") {

@@ -56,6 +56,10 @@ export class SealedStore<TableName extends string> implements Store<TableName> {
     this.#store = store;
   }
 
+  get dead(): boolean {
+    return this.#store.dead;
+  }
+
   /** @throws {CacheError} E_INDEX_CORRUPT. */
   get(table: TableName, key: Buffer): Buffer | undefined {
     const bytes = this.#store.get(table, key);

@@ -19,6 +19,8 @@ export interface RecoveryParts extends SurveyParts {
   readonly scrub: Scrub;
   /** Pins cover blocks that were not known before. */
   readonly refitPins: () => Promise<unknown>;
+  /** The index can't be used any more. */
+  readonly onIndexDeath: (error: unknown) => void;
 }
 
 export class Recovery {
@@ -66,9 +68,10 @@ export class Recovery {
     return this.#survey?.claim(named, volume.id, this.#parts.blocks.life.ranking.shares.of(volume)) ?? false;
   }
 
-  /** From now on a failed flush of the index is noted in the ledger: what is there may not be verified. */
+  /** From now on a failed flush of the index is noted in the ledger: what is there may not be verified. Its death is told. */
   watch(index: BlockIndex): void {
-    const { state, log } = this.#parts;
+    const { state, log, onIndexDeath } = this.#parts;
+    index.watchDeath(onIndexDeath);
     index.watchLoss((error) => {
       log("error", "the drive failed to keep the index; this session will not end clean", {
         error: messageOf(error),
