@@ -280,6 +280,7 @@ export class Session {
 
   #startLife(index: BlockIndex, epoch: number): void {
     this.table.wipe();
+    this.onDrive.writeBack.forgive();
     this.blocks.life.objects.giveUpTallies();
     this.housekeeper.clear();
     this.checkers.recovery.watch(index);

@@ -40,8 +40,8 @@ export interface StoreStats {
 
 /** What the index and the ledger need of an environment; tests put failing ones in its place. */
 export interface Store<TableName extends string> {
-  /** Every call but stats and close fails with E_IO from now on: another store has to take its place. */
-  readonly dead: boolean;
+  /** `watch` is called once when every call but stats and close fails with E_IO from then on: another store has to take its place. */
+  watchDeath(watch: (error: CacheError) => void): void;
   /** A copy of the value, or undefined. */
   get(table: TableName, key: Buffer): Buffer | undefined;
   /** The value in a buffer that the next call of any method overwrites, or undefined. */
@@ -87,8 +87,11 @@ export class Environment<TableName extends string> implements Store<TableName> {
     return new Environment(options);
   }
 
-  get dead(): boolean {
-    return this.#lmdb.dead;
+  watchDeath(watch: (error: CacheError) => void): void {
+    if (this.#options.regime === "durable") return; // it is opened again
+    this.#lmdb.watchDeath((cause) =>
+      watch(new CacheError("E_IO", `Cannot go on with the index: ${DEAD}: ${messageOf(cause)}`, { cause })),
+    );
   }
 
   get(table: TableName, key: Buffer): Buffer | undefined {
@@ -132,7 +135,7 @@ export class Environment<TableName extends string> implements Store<TableName> {
 
   async commit(writes: ReadonlyArray<Write<TableName>>): Promise<void> {
     if (writes.length === 0) return;
-    await this.#inTurn(async () => {
+    const done = this.#inTurn(async () => {
       await this.#revive();
       const { root } = this.#lmdb;
       this.#flushed = this.#options.regime === "durable";
@@ -145,7 +148,9 @@ export class Environment<TableName extends string> implements Store<TableName> {
       }
       root.resetReadTxn();
     });
+    // Whatever became of the commit: it may have failed for its flush.
     if (this.#options.regime === "recoverable") void this.#inTurn(() => this.#flush());
+    await done;
   }
 
   commitNow(writes: ReadonlyArray<Write<TableName>>): void {
@@ -223,7 +228,6 @@ export class Environment<TableName extends string> implements Store<TableName> {
       await this.#lmdb.flush();
       this.#flushed = true;
     } catch (cause) {
-      this.#lmdb.look();
       this.#unflushed = new CacheError("E_IO", `Cannot flush the index: ${messageOf(cause)}`, { cause });
     }
   }

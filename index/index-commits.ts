@@ -43,8 +43,6 @@ export class IndexCommits {
   #watch: ((commit: Promise<void>) => void) | undefined;
   #lost = false;
   #onLost: (error: unknown) => void = () => undefined;
-  #died = false;
-  #onDeath: (error: unknown) => void = () => undefined;
 
   #follow: ((blocks: CommittedBlocks) => void) | undefined;
   #numbers: { readonly reserve: NumberReserve; readonly next: () => Numbers } | undefined;
@@ -82,7 +80,10 @@ export class IndexCommits {
 
   /** `watch` is called once when the index refuses everything from then on: another has to take its place. */
   watchDeath(watch: (error: unknown) => void): void {
-    this.#onDeath = watch;
+    this.#store.watchDeath((error) => {
+      watch(error);
+      this.#lose(error);
+    });
   }
 
   /** As BlockIndex.speakFor. */
@@ -126,7 +127,8 @@ export class IndexCommits {
     const commit = this.#store.commit(all);
     this.#watch?.(commit);
     reached("commit: begins");
-    await commit.catch((error: unknown) => this.#failed(error));
+    // For want of room nothing was written, so nothing is lost; a flush is another matter.
+    await commit.catch((error: unknown) => this.#failed(error, HARMLESS_CODES.has(codeOf(error))));
     reached("commit: done");
     due?.done();
     this.undone?.commitEnds();
@@ -136,18 +138,19 @@ export class IndexCommits {
     if (this.undone !== undefined) void this.#flusher.flush().catch(() => undefined);
   }
 
-  #failed(error: unknown): never {
-    const { cause } = error as Error;
-    const code = (cause as { code?: unknown } | undefined)?.code;
-    if (!this.#died && this.#store.dead) {
-      this.#died = true;
-      this.#onDeath(error);
-    }
-    // In the recoverable regime a commit flushes too. For want of room nothing was written, so nothing is lost.
-    if (this.undone !== undefined && !this.#lost && !HARMLESS_CODES.has(code)) {
-      this.#lost = true;
-      this.#onLost(error);
-    }
+  #lose(error: unknown): void {
+    if (this.undone === undefined || this.#lost) return;
+    this.#lost = true;
+    this.#onLost(error);
+  }
+
+  #failed(error: unknown, harmless = false): never {
+    if (!harmless) this.#lose(error);
     throw error;
   }
+}
+
+function codeOf(error: unknown): unknown {
+  const { cause } = error as Error;
+  return (cause as { code?: unknown } | undefined)?.code;
 }

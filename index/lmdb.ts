@@ -12,11 +12,15 @@
  * - When a meta page could not be written, LMDB refuses everything (MDB_PANIC) until the environment is opened again. A commit that
  *   begins then has no end, and closing takes a lock that it keeps: so nothing may begin before `look` was asked.
  * - With overlappingSync each commit is flushed behind its promise, by another thread; when that fails nobody is told, and `close`
- *   of lmdb-js waits for it for ever.
+ *   of lmdb-js waits for it for ever. The kernel tells of a failed write-back once for each open description: LMDB's own has heard of it
+ *   then, so a later flush succeeds with pages lost. A description that only `flush` asks hears of all.
  */
 import type { Database, RootDatabase } from "lmdb";
 import { open } from "lmdb";
+import { closeSync, fdatasync, openSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { CacheError, errnoOf, messageOf } from "./core/errors.js";
 import { shownPath } from "./core/own-files.js";
 import { prepareEnvironment } from "./preflight.js";
@@ -26,6 +30,7 @@ const MODE = 0o600;
 const NO_EARLY_START = 2 ** 30;
 /** A thread of lmdb-js that has failed to flush needs no longer to be through with it. */
 const FAILED_FLUSH_MS = 100;
+const syncDescriptor = promisify(fdatasync);
 const ANY_KEY = Buffer.from([0]);
 
 export type BinaryTable = Database<Buffer, Buffer>;
@@ -56,13 +61,17 @@ export interface EnvironmentOptions<TableName extends string> {
 
 export class Lmdb<TableName extends string> {
   readonly root: Root;
+  /** A description of data.mdb that hears of failed write-back by itself; in the recoverable regime. */
+  readonly #witness: number | undefined;
   readonly tables: ReadonlyMap<TableName, BinaryTable>;
   #dead = false;
+  #onDeath: (error: unknown) => void = () => undefined;
   #flushFailed = false;
   #closing: Promise<void> | undefined;
 
-  private constructor(root: Root, tables: ReadonlyMap<TableName, BinaryTable>) {
+  private constructor(root: Root, tables: ReadonlyMap<TableName, BinaryTable>, witness: number | undefined) {
     this.root = root;
+    this.#witness = witness;
     this.tables = tables;
   }
 
@@ -88,7 +97,8 @@ export class Lmdb<TableName extends string> {
     try {
       const root = open<Buffer, Buffer>(settings);
       const opened = tables.map((name) => [name, root.openDB<Buffer, Buffer>(name, binary)] as const);
-      return new Lmdb(root, new Map(opened));
+      const witness = regime === "recoverable" ? openSync(join(directory, "data.mdb"), "r") : undefined;
+      return new Lmdb(root, new Map(opened), witness);
     } catch (cause) {
       const code = errnoOf(cause) === undefined ? "E_INDEX_CORRUPT" : "E_IO";
       throw new CacheError(code, `Cannot open the index in ${shownPath(directory)}: ${messageOf(cause)}`, {
@@ -103,9 +113,20 @@ export class Lmdb<TableName extends string> {
     return table;
   }
 
-  /** LMDB was found to refuse everything. */
+  /** LMDB was found to refuse everything, or what the next owner is to find may not be on the drive. */
   get dead(): boolean {
     return this.#dead;
+  }
+
+  /** `watch` is called once when it dies. */
+  watchDeath(watch: (error: unknown) => void): void {
+    this.#onDeath = watch;
+  }
+
+  #die(error: unknown): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    this.#onDeath(error);
   }
 
   /** Finds out whether LMDB refuses everything. */
@@ -116,17 +137,26 @@ export class Lmdb<TableName extends string> {
       this.root.resetReadTxn();
       table?.getBinaryFast(ANY_KEY);
     } catch (error) {
-      this.#dead = messageOf(error).includes("MDB_PANIC");
+      if (messageOf(error).includes("MDB_PANIC")) this.#die(error);
     }
     return this.#dead;
   }
 
-  /** Flushes what was committed. Rejects with the error of LMDB. */
+  /**
+   * Flushes what was committed. Rejects with the error of LMDB; in the recoverable regime it is dead then: the kernel drops what it
+   * could not write, and later reads may find what was there before.
+   */
   async flush(): Promise<void> {
     const root = this.root as unknown as Undeclared;
-    const error = await new Promise<Error | null | undefined>((resolve) => root.sync(resolve));
-    this.#flushFailed = Boolean(error);
-    if (error) throw error;
+    try {
+      await new Promise<void>((resolve, reject) => root.sync((error) => (error ? reject(error) : resolve())));
+      if (this.#witness !== undefined) await syncDescriptor(this.#witness);
+      this.#flushFailed = false;
+    } catch (error) {
+      this.#flushFailed = true;
+      if (this.#witness !== undefined) this.#die(error);
+      throw error;
+    }
   }
 
   /** Lets go of the files; nothing may be under way. Idempotent. */
@@ -136,6 +166,11 @@ export class Lmdb<TableName extends string> {
   }
 
   async #close(): Promise<void> {
+    await this.#letGo();
+    if (this.#witness !== undefined) closeSync(this.#witness);
+  }
+
+  async #letGo(): Promise<void> {
     if (!this.#dead && !this.#flushFailed) {
       await this.root.close();
       return;

@@ -56,8 +56,8 @@ export class SealedStore<TableName extends string> implements Store<TableName> {
     this.#store = store;
   }
 
-  get dead(): boolean {
-    return this.#store.dead;
+  watchDeath(watch: (error: CacheError) => void): void {
+    this.#store.watchDeath(watch);
   }
 
   /** @throws {CacheError} E_INDEX_CORRUPT. */

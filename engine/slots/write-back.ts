@@ -45,6 +45,11 @@ export class WriteBack {
     return this.#failed;
   }
 
+  /** Nothing that was lost is named any more. */
+  forgive(): void {
+    this.#failed = false;
+  }
+
   get unsyncedSlots(): number {
     return this.#unsynced.size + this.#syncing;
   }

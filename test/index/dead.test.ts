@@ -37,7 +37,6 @@ dead("a durable environment is opened again, and nothing that was durable is gon
     for (let round = 0; round < 3; round += 1) {
       failSyncedWrites(directory);
       await assert.rejects(inTime(environment.commit([write("other", String(round))])), withCode("E_IO"));
-      assert.equal(environment.dead, false);
       assert.equal(text(environment.get("a", Buffer.from("kept"))), "1");
       await inTime(environment.commit([write("other", "again")]));
       assert.equal(text(environment.get("a", Buffer.from("other"))), "again");
@@ -69,12 +68,14 @@ dead("a ledger keeps its state, its pins and its notes, and takes changes again"
 dead("a recoverable environment is dead: no call waits, and its files are let go of", async () => {
   await withDirectory(async (directory) => {
     const environment = openEnvironment(directory, "recoverable");
+    let deaths = 0;
+    environment.watchDeath(() => (deaths += 1));
     await environment.commit([write("kept", "1")]);
     await environment.sync();
     failSyncedWrites(directory);
     await inTime(environment.commit([write("other", "1")])); // it is flushed behind its promise
     await assert.rejects(inTime(environment.sync()), withCode("E_IO"));
-    assert.equal(environment.dead, true);
+    assert.equal(deaths, 1);
     for (let round = 0; round < 3; round += 1) {
       await assert.rejects(inTime(environment.commit([write("other", "2")])), withCode("E_IO"));
       await assert.rejects(inTime(environment.sync()), withCode("E_IO"));

@@ -16,12 +16,14 @@ const object = {
   stamp: 0,
 };
 
-/** The store, with flushes that do what they are told. */
-function withSync(sync: (real: () => Promise<void>) => Promise<void>) {
+/** The store, with one of its calls done by `work`. */
+function instead(call: "sync" | "commit", work: (real: () => Promise<void>) => Promise<void>) {
   return (store: Store<IndexTable>): Store<IndexTable> =>
     new Proxy(store, {
       get(target, key) {
-        if (key === "sync") return () => sync(() => target.sync());
+        if (key === "sync" && call === key) return () => work(() => target.sync());
+        if (key === "commit" && call === key)
+          return (writes: Parameters<typeof target.commit>[0]) => work(() => target.commit(writes));
         const value: unknown = Reflect.get(target, key, target);
         return typeof value === "function" ? (value.bind(target) as unknown) : value;
       },
@@ -31,7 +33,7 @@ function withSync(sync: (real: () => Promise<void>) => Promise<void>) {
 settled("tells what a cut would bring back until it is flushed, under its new owner's name too", async () => {
   let release: () => void = () => undefined;
   let held = new Promise<void>((resolve) => (release = resolve));
-  const wrapStore = withSync(async (real) => {
+  const wrapStore = instead("sync", async (real) => {
     await held;
     await real();
   });
@@ -64,7 +66,7 @@ settled("tells what a cut would bring back until it is flushed, under its new ow
 
 settled("one flush serves all who asked while the last one ran", async () => {
   let flushes = 0;
-  const wrapStore = withSync((real) => {
+  const wrapStore = instead("sync", (real) => {
     flushes += 1;
     return real();
   });
@@ -81,26 +83,31 @@ settled("one flush serves all who asked while the last one ran", async () => {
   );
 });
 
-settled("tells once of a flush that failed, and not of want of room", async () => {
-  let code: number | string = 28;
-  const wrapStore = withSync(() => {
-    const cause = Object.assign(new Error("told to"), { code });
-    return Promise.reject(new CacheError("E_IO", "Cannot flush", { cause }));
-  });
-  await withIndex(
-    async (index) => {
-      let losses = 0;
-      index.watchLoss(() => (losses += 1));
-      index.putEntry(1, 1, entryOf(1));
-      await assert.rejects(index.settled(), withCode("E_IO"));
-      assert.equal(losses, 0);
-      code = 5;
-      await assert.rejects(index.settled(), withCode("E_IO"));
-      await assert.rejects(index.settled(), withCode("E_IO"));
-      assert.equal(losses, 1);
-    },
-    { ...RECOVERABLE, wrapStore },
-  );
+settled("tells once of a flush that failed, of a commit too, but not of want of room for one", async () => {
+  for (const call of ["sync", "commit"] as const) {
+    let code: number | string = 28;
+    let fails = true;
+    const wrapStore = instead(call, async (real) => {
+      const cause = Object.assign(new Error("told to"), { code });
+      if (fails) throw new CacheError("E_IO", `Cannot ${call}`, { cause });
+      await real();
+    });
+    await withIndex(
+      async (index) => {
+        let losses = 0;
+        index.watchLoss(() => (losses += 1));
+        index.putEntry(1, 1, entryOf(1));
+        await assert.rejects(index.settled(), withCode("E_IO"));
+        assert.equal(losses, call === "sync" ? 1 : 0, call);
+        code = 5;
+        await assert.rejects(index.settled(), withCode("E_IO"));
+        await assert.rejects(index.settled(), withCode("E_IO"));
+        assert.equal(losses, 1, call);
+        fails = false;
+      },
+      { ...RECOVERABLE, wrapStore },
+    );
+  }
 });
 
 settled("speaks for numbers ahead of their use, and raises them before they are used up", async () => {

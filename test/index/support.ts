@@ -64,9 +64,7 @@ export function entryOf(slot: number, changes: Partial<Entry> = {}): Entry {
 /** Puts `before` in front of every commit: it may wait, or throw to make the commit fail. */
 export function beforeCommit(before: () => Promise<void>): (store: Store<IndexTable>) => Store<IndexTable> {
   return (store) => ({
-    get dead() {
-      return store.dead;
-    },
+    watchDeath: (watch) => store.watchDeath(watch),
     get: (table, key) => store.get(table, key),
     peek: (table, key) => store.peek(table, key),
     scan: (table, range, countMax, after) => store.scan(table, range, countMax, after),
