@@ -137,7 +137,10 @@ export interface VolumeHandle {
   acquireCookie(inode: NameBytes, options?: AcquireCookieOptions): Promise<CookieHandle>;
   /** From the moment this resolves no reader gets content of this volume that was stored before. */
   invalidate(): Promise<void>;
-  /** Gives the handle up; its cookies end with it. `coherency` is stored for the next acquire; `invalidate` drops the content. */
+  /**
+   * Gives the handle up; its cookies end with it. `coherency` is stored for the next acquire; `invalidate` drops the content. After a
+   * wipe there is nothing left of either, and the handle is given up all the same.
+   */
   relinquish(options?: { readonly coherency?: Uint8Array; readonly invalidate?: boolean }): Promise<void>;
 }
 
@@ -176,7 +179,7 @@ export interface CookieHandle {
   invalidateRange(offsetBytes: bigint, lengthBytes: bigint): Promise<void>;
   /** From the moment this resolves no reader gets content of this file that was stored before. New coherency data and size may be set with it. */
   invalidate(options?: AcquireCookieOptions): Promise<void>;
-  /** Gives the handle up. `coherency` is stored for the next acquire; `retire` drops the file's content with it. */
+  /** Gives the handle up. `coherency` is stored for the next acquire; `retire` drops the file's content with it. After a wipe as above. */
   relinquish(options?: { readonly coherency?: Uint8Array; readonly retire?: boolean }): Promise<void>;
 }
 

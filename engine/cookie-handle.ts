@@ -27,6 +27,8 @@ interface Holder {
   attach(cookie: LocalCookie): void;
   detach(cookie: LocalCookie): void;
   readonly stale: boolean;
+  /** The cache was wiped since. */
+  readonly ended: boolean;
   /** @throws {CacheError} E_CLOSED, E_STALE. */
   check(): void;
 }
@@ -184,13 +186,14 @@ export class LocalCookie implements CookieHandle {
   }
 
   async #relinquish(options: { readonly coherency?: Uint8Array; readonly retire?: boolean }): Promise<void> {
-    this.#check();
+    this.#checkHeld();
     const coherency = coherencyOf(options.coherency);
     this.#held = false;
     this.#parts.counters.cookiesRelinquished += 1;
     const kept = this.#stale ? undefined : coherency;
     this.#volume.detach(this);
     this.#letGo();
+    if (this.#volume.ended) return; // with all that could be kept or dropped
     if (kept !== undefined) {
       this.#state.coherency = kept;
       this.#parts.counters.updates += 1;
@@ -234,13 +237,16 @@ export class LocalCookie implements CookieHandle {
     this.#parts.housekeeper.noteLeft(this.#state.id);
   }
 
+  #checkHeld(): BypassReason | undefined {
+    const refused = this.#parts.admit();
+    if (this.#held) return refused;
+    throw new CacheError("E_CLOSED", "Cannot use the cookie: its handle was relinquished");
+  }
+
   #check(): BypassReason | undefined {
-    if (!this.#held) {
-      this.#parts.admit();
-      throw new CacheError("E_CLOSED", "Cannot use the cookie: its handle was relinquished");
-    }
+    const refused = this.#checkHeld();
     this.#volume.check();
-    return this.#parts.admit() ?? (this.#stale ? "stale" : undefined);
+    return refused ?? (this.#stale ? "stale" : undefined);
   }
 
   /** The file, for as long as the handle is held and its version stands. */

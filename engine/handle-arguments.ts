@@ -7,7 +7,7 @@ import {
   NOTE_NAME_BYTES_MAX,
   SLOT_BYTES,
 } from "../index/core/layout.js";
-import { type NameBytes, checkFsName, nameBuffer } from "../index/core/names.js";
+import { keptBytes, type NameBytes, checkFsName, nameBuffer } from "../index/core/names.js";
 import type { NoteRecord } from "../index/ledger-notes.js";
 import type { AcquireOutcome } from "./api.js";
 
@@ -29,7 +29,7 @@ export function coherencyOf(coherency: Uint8Array | undefined): Buffer | undefin
     const message = `Cannot use coherency data: it has ${coherency.length} bytes, want at most ${COHERENCY_BYTES_MAX}`;
     throw new CacheError("E_ARGUMENT", message);
   }
-  return Buffer.from(coherency);
+  return keptBytes(coherency);
 }
 
 /** @throws {CacheError} E_ARGUMENT beyond 2^63 - 1. */

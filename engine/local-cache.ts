@@ -43,7 +43,7 @@ import { statusOf } from "./status.js";
 import type { TraceOptions, TraceStatus } from "./trace-api.js";
 import { unknownFile } from "./trace/unknown-file.js";
 import { type TuneAdvice, reportOf } from "./tune/advice.js";
-import { LocalVolume } from "./volume-handle.js";
+import { type HandleParts, LocalVolume } from "./volume-handle.js";
 
 const MISS = { kind: "miss" } as const;
 
@@ -54,6 +54,7 @@ export class LocalCache implements OwnedCache {
   readonly #gate: Gate;
   readonly #capacity: Capacity;
   readonly #leasing: LeaseParts;
+  readonly #handleParts: HandleParts;
   #start: StartReport;
 
   private constructor(options: SessionOptions) {
@@ -70,6 +71,18 @@ export class LocalCache implements OwnedCache {
     session.onIndexDeath = (error) => renewal.needed(error);
     this.#capacity = new Capacity(session, gate);
     this.#leasing = { blocks, counters, now: options.now, gate };
+    this.#handleParts = {
+      blocks,
+      housekeeper: session.housekeeper,
+      takeSequence: session.sequence.take,
+      takeStamp: session.sequence.takeStamp,
+      note: session.sequence.note,
+      indexFull: () => session.gauge.full(),
+      noteRecord: (bytes) => session.gauge.noteRecord(bytes),
+      ...session.metadataParts,
+      admit: () => gate.admit(),
+      betweenWipes: gate.betweenWipes,
+    };
     this.#admin = new Admin(session.admin, session.pinKeeper, gate.betweenWipes);
     this.fsck = fsckCalls(session.checkers, gate.betweenWipes);
     this.#start = { ...options.state.start, ms: 0 };
@@ -175,19 +188,7 @@ export class LocalCache implements OwnedCache {
   }
 
   acquireVolume(fs: NameBytes, volume: NameBytes, options: AcquireVolumeOptions = {}): Promise<VolumeHandle> {
-    const parts = {
-      blocks: this.#session.blocks,
-      housekeeper: this.#session.housekeeper,
-      takeSequence: this.#session.sequence.take,
-      takeStamp: this.#session.sequence.takeStamp,
-      note: this.#session.sequence.note,
-      indexFull: () => this.#session.gauge.full(),
-      noteRecord: (bytes: number) => this.#session.gauge.noteRecord(bytes),
-      ...this.#session.metadataParts,
-      admit: () => this.#gate.admit(),
-      betweenWipes: this.#gate.betweenWipes,
-    };
-    return this.#gate.betweenWipes(() => LocalVolume.acquire(parts, fs, volume, options));
+    return this.#gate.betweenWipes(() => LocalVolume.acquire(this.#handleParts, fs, volume, options));
   }
 
   status(): Promise<CacheStatus> {

@@ -9,7 +9,14 @@ import { OBJECT_IDS_MAX } from "../index/core/layout.js";
 import type { Noticed } from "./direct/lookup-format.js";
 import type { ObjectRecord, VolumeRecord } from "../index/records.js";
 import { VolumeTally } from "./volume-tally.js";
-import { type NameBytes, checkFsName, checkName, nameKey, volumeNameKey } from "../index/core/names.js";
+import {
+  keptBytes,
+  type NameBytes,
+  checkFsName,
+  checkName,
+  nameKey,
+  volumeNameKey,
+} from "../index/core/names.js";
 import { FsState, ObjectState, VolumeState } from "./object-states.js";
 
 /** States kept in memory beyond those in use. */
@@ -361,5 +368,5 @@ export class Objects {
 
 /** A copy that nobody else changes. */
 function owned(bytes: Buffer): Buffer {
-  return bytes.length === 0 ? EMPTY : Buffer.from(bytes);
+  return bytes.length === 0 ? EMPTY : keptBytes(bytes);
 }

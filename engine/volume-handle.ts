@@ -109,7 +109,7 @@ export class LocalVolume implements VolumeHandle {
     readonly coherency?: Uint8Array;
     readonly invalidate?: boolean;
   }): Promise<void> {
-    this.check();
+    this.#checkHeld();
     const coherency = coherencyOf(options.coherency);
     this.#held = false;
     this.#parts.counters.volumesRelinquished += 1;
@@ -117,6 +117,7 @@ export class LocalVolume implements VolumeHandle {
     for (const cookie of this.#cookies) cookie.end();
     this.#cookies.clear();
     this.#life.objects.letGoVolume(this.#state);
+    if (this.ended) return; // with all that could be kept or dropped
     if (kept !== undefined) {
       this.#state.coherency = kept;
       this.#parts.counters.updates += 1;
@@ -142,10 +143,18 @@ export class LocalVolume implements VolumeHandle {
 
   /** @throws {CacheError} E_CLOSED, E_STALE. */
   check(): void {
+    this.#checkHeld();
+    if (this.ended) throw new CacheError("E_STALE", "Cannot use the volume: the cache was wiped");
+  }
+
+  #checkHeld(): void {
     this.#parts.admit();
     if (!this.#held) throw new CacheError("E_CLOSED", "Cannot use the volume: its handle was relinquished");
-    if (this.#life !== this.#parts.blocks.life)
-      throw new CacheError("E_STALE", "Cannot use the volume: the cache was wiped");
+  }
+
+  /** The cache was wiped since. */
+  get ended(): boolean {
+    return this.#life !== this.#parts.blocks.life;
   }
 
   #raiseStamp(): void {

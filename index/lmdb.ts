@@ -16,7 +16,7 @@
  *   then, so a later flush succeeds with pages lost. A description that only `flush` asks hears of all.
  */
 import type { Database, RootDatabase } from "lmdb";
-import { open } from "lmdb";
+import * as lmdb from "lmdb";
 import { closeSync, fdatasync, openSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -30,6 +30,8 @@ const MODE = 0o600;
 const NO_EARLY_START = 2 ** 30;
 /** A thread of lmdb-js that has failed to flush needs no longer to be through with it. */
 const FAILED_FLUSH_MS = 100;
+/** Undeclared too: every table that was ever opened, with some 80 KiB of buffers for each environment. */
+const { allDbs } = lmdb as unknown as { allDbs: Map<string, BinaryTable> };
 const syncDescriptor = promisify(fdatasync);
 const ANY_KEY = Buffer.from([0]);
 
@@ -94,12 +96,15 @@ export class Lmdb<TableName extends string> {
       pageSize: PAGE_BYTES,
       permissionsMode: MODE,
     };
+    let root: Root | undefined;
     try {
-      const root = open<Buffer, Buffer>(settings);
-      const opened = tables.map((name) => [name, root.openDB<Buffer, Buffer>(name, binary)] as const);
+      root = lmdb.open<Buffer, Buffer>(settings);
+      const opened = new Map<TableName, BinaryTable>();
+      for (const name of tables) opened.set(name, root.openDB<Buffer, Buffer>(name, binary));
       const witness = regime === "recoverable" ? openSync(join(directory, "data.mdb"), "r") : undefined;
-      return new Lmdb(root, new Map(opened), witness);
+      return new Lmdb(root, opened, witness);
     } catch (cause) {
+      void root?.close(); // nothing was queued, so this only lets go of the files
       const code = errnoOf(cause) === undefined ? "E_INDEX_CORRUPT" : "E_IO";
       throw new CacheError(code, `Cannot open the index in ${shownPath(directory)}: ${messageOf(cause)}`, {
         cause,
@@ -167,6 +172,9 @@ export class Lmdb<TableName extends string> {
 
   async #close(): Promise<void> {
     await this.#letGo();
+    for (const [name, table] of allDbs) {
+      if ([this.root, ...this.tables.values()].includes(table as Root)) allDbs.delete(name);
+    }
     if (this.#witness !== undefined) closeSync(this.#witness);
   }
 

@@ -15,6 +15,13 @@ export function nameBuffer(name: NameBytes): Buffer {
   return Buffer.isBuffer(name) ? name : Buffer.from(name.buffer, name.byteOffset, name.byteLength);
 }
 
+/** A copy that may be kept for long: it has memory of its own, where a share of Node's pool would keep all 8 KiB of it. */
+export function keptBytes(bytes: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
+
 /** A key for maps: equal for equal bytes, be they given as text or as bytes. */
 export function nameKey(name: NameBytes): string {
   if (typeof name === "string" && ASCII.test(name)) return name;

@@ -60,6 +60,10 @@ function wholeCacheTests(check: Check): void {
     await rejects(() => cookie.read(0n, 1), "E_STALE");
     await rejects(() => volume.acquireCookie("file"), "E_STALE");
     await rejects(() => volume.invalidate(), "E_STALE");
+    await cookie.relinquish({ coherency: VERSION_1 });
+    await rejects(() => cookie.relinquish(), "E_CLOSED");
+    await volume.relinquish({ coherency: VERSION_1, invalidate: true });
+    await rejects(() => volume.relinquish(), "E_CLOSED");
     assert.ok((await cache.status()).epoch > before);
     isStored(await cache.put(tagOf(0), bytesOf(2, 10)));
     isHit(await cache.get(tagOf(0)), bytesOf(2, 10));

@@ -98,17 +98,24 @@ closed(
   },
 );
 
-closed("every call of a handle from before a wipe fails with E_STALE", async () => {
-  await withCache({}, async (cache) => {
-    const { volume, cookie } = await handlesOf(cache);
-    await cache.wipe();
-    await expectAll(volume, volumeCalls, "E_STALE");
-    await expectAll(cookie, cookieCalls, "E_STALE");
-    const { slots, epoch } = await cache.status();
-    assert.equal(slots.used, 0);
-    assert.equal(epoch, 2);
-  });
-});
+closed(
+  "every call of a handle from before a wipe fails with E_STALE, but giving it up does not",
+  async () => {
+    await withCache({}, async (cache) => {
+      const { volume, cookie } = await handlesOf(cache);
+      await cache.wipe();
+      const { relinquish: _, ...ofVolume } = volumeCalls;
+      const { relinquish: __, ...ofCookie } = cookieCalls;
+      await expectAll(volume, ofVolume, "E_STALE");
+      await expectAll(cookie, ofCookie, "E_STALE");
+      await cookie.relinquish({ coherency: Buffer.from("x"), retire: true });
+      await volume.relinquish({ invalidate: true });
+      const { slots, epoch } = await cache.status();
+      assert.equal(slots.used, 0);
+      assert.equal(epoch, 2);
+    });
+  },
+);
 
 closed("a handle used at any moment of a wipe works or fails with E_STALE", async () => {
   await withCache({}, async (cache) => {

@@ -76,9 +76,21 @@ export class MemoryVolume implements VolumeHandle {
 
   /** @throws {CacheError} E_CLOSED, E_STALE. */
   check(): void {
+    this.#checkHeld();
+    if (this.ended) throw new CacheError("E_STALE", "Cannot use the volume: wiped");
+  }
+
+  #checkHeld(): void {
     this.cache.checkOpen();
     if (!this.#held) throw new CacheError("E_CLOSED", "Cannot use the volume: it was relinquished");
-    if (this.#life !== this.cache.life) throw new CacheError("E_STALE", "Cannot use the volume: wiped");
+  }
+
+  get held(): boolean {
+    return this.#held;
+  }
+
+  get ended(): boolean {
+    return this.#life !== this.cache.life;
   }
 
   async acquireCookie(inode: NameBytes, options?: AcquireCookieOptions): Promise<CookieHandle> {
@@ -107,10 +119,11 @@ export class MemoryVolume implements VolumeHandle {
     readonly coherency?: Uint8Array;
     readonly invalidate?: boolean;
   }): Promise<void> {
-    this.check();
+    this.#checkHeld();
     await this.cache.enter("relinquishVolume");
     checkCoherency(options?.coherency);
     this.#held = false;
+    if (this.ended) return;
     if (options?.coherency !== undefined && !this.stale)
       this.model.coherency = Buffer.from(options.coherency);
     if (options?.invalidate === true) this.cache.forget(...this.model.files.values());
@@ -212,10 +225,12 @@ class MemoryCookie implements CookieHandle {
   }
 
   async relinquish(options?: { readonly coherency?: Uint8Array; readonly retire?: boolean }): Promise<void> {
-    this.#check();
+    this.#volume.cache.checkOpen();
+    this.#checkHeld();
     await this.#volume.cache.enter("relinquishCookie");
     checkCoherency(options?.coherency);
     this.#held = false;
+    if (this.#volume.ended) return;
     if (options?.coherency !== undefined && !this.#stale)
       this.#file.coherency = Buffer.from(options.coherency);
     if (options?.retire !== true) return;
@@ -225,7 +240,12 @@ class MemoryCookie implements CookieHandle {
 
   #check(): void {
     this.#volume.check();
-    if (!this.#held) throw new CacheError("E_CLOSED", "Cannot use the cookie: it was relinquished");
+    this.#checkHeld();
+  }
+
+  #checkHeld(): void {
+    if (!this.#held || !this.#volume.held)
+      throw new CacheError("E_CLOSED", "Cannot use the cookie: it was relinquished");
   }
 
   get #stale(): boolean {

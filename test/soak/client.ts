@@ -287,11 +287,12 @@ class Worker {
     const handles = this.#handles.get(key);
     if (!ended || handles === undefined) return;
     this.#handles.delete(key);
-    try {
-      await handles.cookie.relinquish();
-      await handles.volume.relinquish();
-    } catch (error) {
-      if (!isCacheError(error)) throw error; // they had ended with their connection
+    for (const handle of [handles.cookie, handles.volume]) {
+      try {
+        await handle.relinquish();
+      } catch (error) {
+        if (!isCacheError(error)) throw error; // they had ended with their connection
+      }
     }
   }
 }
