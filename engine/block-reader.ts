@@ -247,6 +247,10 @@ export class BlockReader {
   }
 
   #failed(known: KnownBlock, error: unknown): GetResult {
+    const { object, block, entry } = known;
+    // A slot that came back short after a cut: somebody else found it out while this read was under way.
+    const isShort = errnoOf((error as CacheError).cause) === undefined;
+    if (isShort && !this.#blocks.stands(object, block, entry)) return this.#miss(object);
     return { kind: "bypass", reason: this.#trouble(known, error) };
   }
 

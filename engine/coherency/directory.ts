@@ -144,6 +144,38 @@ export function openInner(directory: string, tagged: boolean): HeldDirectory {
   }
 }
 
+/**
+ * The directories of a cache that is there, open: what happens to their names meanwhile leads nowhere else. One that is missing stays a
+ * name. @throws {CacheError} E_DIRECTORY for a link, a file, or what somebody else owns or may write in.
+ */
+export function holdPaths(
+  directory: string,
+  stateDirectory?: string,
+): { readonly paths: CachePaths; readonly close: () => void } {
+  const held: HeldDirectory[] = [];
+  const close = (): void => {
+    for (const each of held) each.close();
+  };
+  const hold = (name: string, parentOwner?: number): string => {
+    if (fs.lstatSync(name, { throwIfNoEntry: false }) === undefined) return name;
+    const one = HeldDirectory.open(name, parentOwner);
+    held.push(one);
+    return one.path;
+  };
+  try {
+    const paths = cachePaths(directory, stateDirectory, hold(path.resolve(directory)));
+    const owner = held[0]?.owner;
+    const state = hold(paths.state, paths.elsewhere === undefined ? owner : undefined);
+    return {
+      paths: { ...paths, index: hold(paths.index, owner), slots: hold(paths.slots, owner), state },
+      close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
 /** The same where only the name is wanted, below one that is held. */
 export function makeInner(directory: string): void {
   openInner(directory, false).close();

@@ -5,9 +5,10 @@
 import fs from "node:fs";
 import { BlockIndex } from "../../index/block-index.js";
 import { CacheError, isCacheError } from "../../index/core/errors.js";
+import { shownPath } from "../../index/core/own-files.js";
 import { Ledger, type StateMark } from "../../index/ledger.js";
 import { type Checkpoint, readCheckpoint } from "../coherency/checkpoint.js";
-import { cachePaths, checkSignature, stateLockIn } from "../coherency/directory.js";
+import { type CachePaths, checkSignature, holdPaths, stateLockIn } from "../coherency/directory.js";
 import { INDEX_MAP_BYTES, indexDirectory } from "../coherency/index-place.js";
 import { probeIndex } from "../coherency/index-probe.js";
 import { OwnerLock } from "../coherency/owner-lock.js";
@@ -42,7 +43,7 @@ const PROBE_MS_MAX = 10 * 60_000;
 /** One check under way. */
 interface Run {
   readonly options: FsckDirectoryOptions;
-  readonly paths: ReturnType<typeof cachePaths>;
+  readonly paths: CachePaths;
   readonly ledger: Ledger;
   readonly findings: FindingList;
   readonly counts: Counted;
@@ -82,15 +83,26 @@ function courseOf({ bytesPerSecond, signal, onProgress }: FsckDirectoryOptions):
 }
 
 async function look(options: FsckDirectoryOptions): Promise<{ report: FsckReport; mark: StateMark }> {
-  const paths = cachePaths(options.directory, options.stateDirectory);
-  const signature = fs.existsSync(paths.directory) ? checkSignature(paths.directory) : undefined;
+  const { paths, close } = holdPaths(options.directory, options.stateDirectory);
+  try {
+    return await lookAt(options, paths);
+  } finally {
+    close();
+  }
+}
+
+async function lookAt(
+  options: FsckDirectoryOptions,
+  paths: CachePaths,
+): Promise<{ report: FsckReport; mark: StateMark }> {
+  const signature = fs.existsSync(paths.root) ? checkSignature(paths.root) : undefined;
   if (signature === undefined) {
     throw new CacheError("E_NOT_OURS", `Cannot check ${paths.directory}: there is no cache in it`);
   }
   const lock = OwnerLock.take(paths.lock, paths.directory);
   try {
     const stateLock = Ledger.exists(paths.state)
-      ? OwnerLock.take(stateLockIn(paths.state), paths.state)
+      ? OwnerLock.take(stateLockIn(paths.state), shownPath(paths.state))
       : undefined;
     try {
       const ledger = await Ledger.open({ directory: paths.state });

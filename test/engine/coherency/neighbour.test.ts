@@ -5,6 +5,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { suite } from "uvu";
 import { type OpenCacheOptions, isCacheError } from "../../../engine/cache.js";
+import { fsckDirectory } from "../../../engine/fsck/fsck.js";
 import { roundsOf } from "../../support/effort.js";
 import {
   MIB,
@@ -74,8 +75,8 @@ const TRICKS: ReadonlyArray<readonly [string, (name: string, victim: string) => 
 ];
 
 /** Opens, reads, stores and closes. @returns the code of what kept it from that, if anything did. */
-async function live(directory: string, options: Partial<OpenCacheOptions> = {}): Promise<string> {
-  try {
+function live(directory: string, options: Partial<OpenCacheOptions> = {}): Promise<string> {
+  return outcomeOf(async () => {
     const cache = await openAt(directory, { publish: true, ...options });
     try {
       const found = await cache.get(tagOf(0));
@@ -84,6 +85,12 @@ async function live(directory: string, options: Partial<OpenCacheOptions> = {}):
     } finally {
       await cache.close();
     }
+  });
+}
+
+async function outcomeOf(body: () => Promise<unknown>): Promise<string> {
+  try {
+    await body();
     return "lived";
   } catch (error) {
     assert.ok(isCacheError(error), String(error));
@@ -123,6 +130,9 @@ async function expectHarmless(
     const place = path.join(directory, name);
     fs.rmSync(place, { recursive: true, force: true });
     plant(place, victim);
+    const checked = await outcomeOf(() => fsckDirectory({ directory, deep: true }));
+    assert.match(checked, /^(lived|E_DIRECTORY|E_NOT_OURS|E_NOT_FOUND|E_IO|E_LEDGER_CORRUPT)$/, name);
+    assert.deepEqual(fs.readdirSync(outside), ["0"], `fsck, ${name}: ${checked}`);
     const outcome = await live(directory);
     assert.match(outcome, /^(lived|E_DIRECTORY|E_NOT_OURS|E_IO|E_LEDGER_CORRUPT)$/, name);
     assert.equal(fs.readFileSync(victim, "latin1"), SECRET, `${name}: ${outcome}`);

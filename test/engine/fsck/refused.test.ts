@@ -47,4 +47,23 @@ fsck("with a ledger of garbage says so", async () => {
   });
 });
 
+fsck("is refused where a directory of it is a link, or open to others", async () => {
+  for (const name of ["", "index", "slots", "ledger"]) {
+    await withClosed(async (directory) => {
+      const place = path.join(directory, name);
+      fs.renameSync(place, `${directory}-elsewhere`);
+      fs.symlinkSync(`${directory}-elsewhere`, place);
+      await assert.rejects(
+        fsckDirectory({ directory, deep: false }),
+        withCode("E_DIRECTORY", /symbolic link/),
+      );
+      fs.unlinkSync(place);
+      fs.renameSync(`${directory}-elsewhere`, place);
+      fs.chmodSync(place, 0o777);
+      await assert.rejects(fsckDirectory({ directory, deep: false }), withCode("E_DIRECTORY", /chmod go-w/));
+      assert.equal(fs.statSync(place).mode & 0o777, 0o777);
+    });
+  }
+});
+
 fsck.run();
