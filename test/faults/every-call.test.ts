@@ -28,7 +28,7 @@ const KINDS: Readonly<Record<Operation, readonly Fault[]>> = {
 const SAMPLE = 16;
 const EFFORT = roundsOf(1);
 /** From the middle of all rides to their end. */
-const GROWTH_BYTES_MAX = 16 * 1024 * 1024;
+const GROWTH_BYTES_MAX = 4 * 1024 * 1024;
 
 interface Case {
   readonly operation: Operation;

@@ -27,7 +27,7 @@ const CASE_MS_MAX = 1000;
 const TRIES = 3;
 /** What an answer beside almost right frames may take: long, since the machine may be busy. */
 const FRAMES_MS_MAX = 30_000;
-const GROWTH_BYTES_MAX = 32 * 1024 * 1024;
+const GROWTH_BYTES_MAX = 4 * 1024 * 1024;
 const seed = Number(process.env["FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 /** What once was read wrongly, and has to be read right for ever: the name of a target and the bytes. */

@@ -5,9 +5,10 @@ import { runInNewContext } from "node:vm";
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
 
-/** Heap, buffers and what else hangs at it; collects garbage first. */
+/** Heap and what hangs at it, buffers among that; collects garbage first. */
 export function usedBytes(): number {
   collect();
-  const { heapUsed, external, arrayBuffers } = process.memoryUsage();
-  return heapUsed + external + arrayBuffers;
+  collect(); // memory of dead buffers is given up beside the program, and counted until the next collection
+  const { heapUsed, external } = process.memoryUsage(); // arrayBuffers is a part of external
+  return heapUsed + external;
 }
