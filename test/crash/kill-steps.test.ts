@@ -32,12 +32,12 @@ import type { Order, Task } from "./worker.js";
 
 const killSteps = suite("kills during start, wipe and stop");
 const EFFORT = roundsOf(1);
-const DELAYS = EFFORT > 1 ? 3 * EFFORT : 2;
+const DELAYS = EFFORT > 1 ? 3 * EFFORT : 1;
 const CALLS_TRIED = EFFORT > 1 ? 2 * EFFORT : 1;
 /** Some kills come later than the thing lasted the first time, since it may last longer the next. */
 const LENGTH_FACTOR = 1.5;
 /** Every so-manieth file call of the first start in a directory; the first of them by chance. */
-const FIRST_START_STRIDE = EFFORT > 1 ? Math.ceil(8 / EFFORT) : 16;
+const FIRST_START_STRIDE = EFFORT > 1 ? Math.ceil(8 / EFFORT) : 32;
 
 interface Scene {
   readonly name: string;

@@ -9,7 +9,7 @@ import { CAPACITY_MIB, stress } from "./stress.js";
 
 /** Some in each run of the tests, a million in `make torture`. */
 const EFFORT = roundsOf(1);
-const HITS = EFFORT > 1 ? 100_000 * EFFORT : 50_000;
+const HITS = EFFORT > 1 ? 100_000 * EFFORT : 12_000;
 
 const direct = suite("direct readers beside changes");
 

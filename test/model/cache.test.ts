@@ -9,7 +9,7 @@ import { checkSteps } from "./check.js";
 import { ModelRun } from "./model-run.js";
 import { type Step, step } from "./steps.js";
 
-const RUNS = roundsOf(8);
+const RUNS = roundsOf(6);
 const STEPS_MAX = 50;
 const TIME_LIMIT_MS = 60_000;
 
