@@ -1,19 +1,17 @@
 /**
  * Work that nobody waits for, in slices between requests: drops blocks and metadata that were invalidated, and takes the
- * records of files out of the index once nothing of them is left. When the index is short of room, metadata is culled
- * here too, with its file, once the file has neither blocks nor users: first of files that are not in memory, then,
- * a part at a time, of those that are, the longest unused first.
+ * records of files out of the index once nothing of them is left; metadata too, when the index is short of room (sweep.ts).
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BlockIndex } from "../index/block-index.js";
-import type { ObjectRecord } from "../index/records.js";
 import type { Blocks } from "./blocks.js";
 import { monotonicMs } from "./clock.js";
 import type { Counters } from "./counters.js";
 import type { LogFunction } from "./log.js";
-import { EVERYTHING, noteReclaim, notedReclaims, reclaimMetadata } from "./metadata-reclaim.js";
+import { noteReclaim, notedReclaims, reclaimMetadata } from "./metadata-reclaim.js";
 import type { ObjectState, RangeStamp } from "./object-states.js";
 import { reached } from "../index/core/steps.js";
+import { sweep, sweepIdle } from "./sweep.js";
 
 const SLICE_STEPS = 256;
 /** Others have their turn after so long, too. */
@@ -30,10 +28,6 @@ const SWEEP_MIN = 1024;
 const SWEEP_MAX = 65_536;
 /** Between two sweeps for an index that is short of room. */
 const SWEEP_EVERY_MS = 100;
-/** The part of the files in memory whose metadata may go before the index is looked at again, and how many at least. */
-const IDLE_SHARE = 64;
-const IDLE_MIN = 16;
-
 /** Blocks and metadata with a lower sequence number are to go. */
 interface Reclaim {
   readonly stamp: number;
@@ -231,8 +225,10 @@ export class Housekeeper {
       this.#pressed = false;
       this.#emptied = 0;
       this.#sweptMs = monotonicMs();
-      await this.#inSlices(this.#sweep(pressed));
-      if (pressed && !this.#stopped) await this.#inSlices(this.#sweepIdle());
+      const parts = { ...this.#blocks.life, indexPressed: this.#indexPressed };
+      await this.#inSlices(sweep(parts, pressed));
+      if (pressed && !this.#stopped)
+        await this.#inSlices(sweepIdle(parts, (none) => (this.#exhausted = none)));
     } catch (error) {
       this.#log("warn", "background cleaning was given up for now", { error: String(error) });
     }
@@ -294,53 +290,6 @@ export class Housekeeper {
     }
     for (const objectId of this.#left) this.#rested.add(objectId);
     this.#left.clear();
-  }
-
-  /** Removes the records of files that have neither blocks, metadata nor users, and of volumes that have no files. */
-  *#sweep(pressed: boolean): Generator<void> {
-    const { index, objects } = this.#blocks.life;
-    for (const volume of index.volumes()) {
-      for (const record of index.objectsOf(volume.id)) {
-        const loaded = objects.loadedIn(volume.id, record.inode);
-        // The walk reads ahead: the file may have been retired and stored again since, under another id.
-        const stands = (): boolean => index.names.findObject(volume.id, record.inode)?.id === record.id;
-        if ((loaded?.users ?? 0) === 0 && !index.hasBlocks(record.id) && stands()) {
-          if (!index.metadata.has(record.id)) objects.removeRecord(record);
-          else if (pressed && loaded === undefined && this.#indexPressed()) yield* this.#cull(record);
-        }
-        yield;
-      }
-      const [first] = index.objectsOf(volume.id);
-      if (first === undefined) objects.removeVolumeRecord(volume);
-    }
-  }
-
-  /** The same for files in memory that have metadata, the longest unused first, until the index has room or a part has gone. */
-  *#sweepIdle(): Generator<void> {
-    const { index, objects } = this.#blocks.life;
-    let left = Math.max(IDLE_MIN, Math.ceil(objects.idleCount / IDLE_SHARE));
-    let found = false;
-    const candidates = Array.from(objects.idle());
-    for (const object of candidates) {
-      if (left === 0 || !this.#indexPressed()) return;
-      yield; // others may use it or retire it meanwhile
-      const { id, volume, inode } = object;
-      const stands =
-        object.recorded && object.users === 0 && index.names.findObject(volume.id, inode)?.id === id;
-      if (!stands || index.hasBlocks(id) || !index.metadata.has(id)) continue;
-      left -= 1;
-      found = true;
-      yield* this.#cull({ id, volumeId: volume.id, inode });
-    }
-    this.#exhausted = !found;
-  }
-
-  /** Takes the record of a file out of the index, and with it what it has of metadata. */
-  *#cull(record: Pick<ObjectRecord, "id" | "volumeId" | "inode">): Generator<void> {
-    const { index, objects } = this.#blocks.life;
-    objects.removeRecord(record);
-    noteReclaim(index, record.id, EVERYTHING);
-    yield* reclaimMetadata(index, record.id, { stamp: EVERYTHING });
   }
 }
 

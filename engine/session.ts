@@ -1,29 +1,24 @@
 /**
- * An open cache as a whole: its parts put together, and its ways from open over wipes to close. What callers ask of it is
- * in local-cache.ts.
+ * An open cache as a whole: its parts put together, and made ready. How it is wiped and closed: endings.ts. What callers
+ * ask of it: local-cache.ts.
  */
 import type { BlockIndex } from "../index/block-index.js";
-import { CacheError, messageOf } from "../index/core/errors.js";
-import type { Numbers } from "../index/numbers.js";
+import { type CacheError, messageOf } from "../index/core/errors.js";
 import { Blocks, type Life } from "./blocks.js";
 import type { AdminParts } from "./admin/admin.js";
 import { PinKeeper } from "./admin/pins.js";
 import { Walks } from "./admin/walks.js";
-import { markClean } from "./coherency/close-state.js";
 import { type Checkers, checkersOf } from "./coherency/recovery.js";
-import { createIndex, removeOldIndexes } from "./coherency/index-place.js";
-import { releaseState } from "./coherency/open-state.js";
 import { Counters } from "./counters.js";
 import { SlotLinks } from "./cull/linked-slots.js";
 import { WriteBudget } from "./cull/write-budget.js";
 import { PinSet } from "./cull/pin-set.js";
 import { regroup } from "./cull/regroup.js";
-import { inTime } from "./in-time.js";
 import type { GivenBack } from "./cull/give-back.js";
 import type { DirectSource } from "./direct-api.js";
 import { LocalDirectSource } from "./direct/direct-source.js";
 import { type DriveParts, openDriveParts, shareFiles } from "./drive-parts.js";
-
+import { Endings, numbersOf } from "./endings.js";
 import { Housekeeper } from "./housekeeper.js";
 import { IndexGauge } from "./index-gauge.js";
 import { Latencies } from "./latencies.js";
@@ -31,21 +26,14 @@ import { newLife } from "./life.js";
 import type { Limits, Standing } from "./limits.js";
 import { OpenFiles } from "./open-files.js";
 import { type ObjectCounters, Objects } from "./objects.js";
-
 import { Checksummer } from "./slots/checksums.js";
 import { HotSlots } from "./slots/hot.js";
 import { nodeIo } from "./slots/io.js";
 import { Sequence } from "./sequence.js";
 import type { SessionOptions } from "./session-options.js";
 import type { HandleParts } from "./volume-handle.js";
-import { STATE, type SlotTable } from "./slots/slot-table.js";
-import { reached } from "../index/core/steps.js";
+import type { SlotTable } from "./slots/slot-table.js";
 
-/** Names of an empty index, and its mark. */
-const NO_NAMES: ObjectCounters = { nextObjectId: 1, nextVolumeId: 1, objects: 0 };
-const WIPED = { state: "unclean", surveying: false } as const;
-/** How long a stop or a wipe waits for calls under way; the kernel may hold one for ever. */
-const DRAIN_MS = 5000;
 /** Slots whose bytes are added up for their volumes in one turn: a millisecond or so. */
 const COUNT_SLICE_SLOTS = 16_384;
 
@@ -72,7 +60,7 @@ export class Session {
   /** Told when the index can't be used any more: a wipe makes another. */
   onIndexDeath: (error: unknown) => void = () => undefined;
   #closing = false;
-  #removing: Promise<void>;
+  readonly #endings: Endings;
 
   constructor(options: SessionOptions) {
     const { state, limits, log, now } = options;
@@ -130,7 +118,15 @@ export class Session {
       takeStamp: this.sequence.takeStamp,
     });
     this.checkers = this.#checkersOf(checksummer);
-    this.#removing = removeOldIndexes(state.paths, state.epoch, log);
+    this.#endings = new Endings({
+      ...this.admin,
+      state,
+      log,
+      onDrive: this.onDrive,
+      checkers: this.checkers,
+      sequence: this.sequence,
+      startLife: (index, names, epoch) => this.#startLife(index, names, epoch),
+    });
   }
 
   /** What handles need for the metadata of their files. */
@@ -239,52 +235,17 @@ export class Session {
    * Goes on with an empty index in a new epoch, which is raised durably before any slot is written in it; slot files are
    * kept for new tenants. If that can't be done, the cache goes on as it was.
    */
-  async wipe(): Promise<void> {
-    const { state, log } = this.options;
-    const old = this.blocks.life;
-    const epoch = state.ledger.epoch + 1;
-    this.sequence.takeStamp({ kind: "all" });
-    try {
-      if (!(await this.#quiesce())) throw new CacheError("E_IO", "the drive does not answer");
-      reached("wipe: quiet");
-      await this.#removing; // it would take the new index for an old one
-      const index = await createIndex(state.paths, { ...state, epoch }, this.#numbers(NO_NAMES));
-      reached("wipe: index made");
-      try {
-        this.onDrive.publisher?.withdraw();
-        await state.ledger.setMark({ ...state.ledger.mark, ...WIPED, regime: state.regime }, { epoch });
-      } catch (error) {
-        await index.close();
-        throw error;
-      }
-      reached("wipe: epoch raised");
-      this.#startLife(index, epoch);
-    } catch (error) {
-      old.room.resume();
-      throw new CacheError("E_IO", `Cannot wipe: ${messageOf(error)}`, { cause: error });
-    } finally {
-      this.onDrive.publisher?.restart();
-      this.housekeeper.resume();
-      this.onDrive.health.resume();
-      this.housekeeper.takeUp(); // what was given up half-way
-      this.admin.walks.resume();
-      this.checkers.recovery.start();
-    }
-    await old.index.close().catch((error: unknown) => {
-      log("warn", "the index of the last epoch did not close", { error: messageOf(error) });
-    });
-    reached("wipe: old index closed");
-    this.#removing = removeOldIndexes(state.paths, epoch, log);
-    log("info", "wiped on request", { epoch });
+  wipe(): Promise<void> {
+    return this.#endings.wipe();
   }
 
-  #startLife(index: BlockIndex, epoch: number): void {
+  #startLife(index: BlockIndex, names: ObjectCounters, epoch: number): void {
     this.table.wipe();
     this.onDrive.writeBack.forgive();
     this.blocks.life.objects.giveUpTallies();
     this.housekeeper.clear();
     this.checkers.recovery.watch(index);
-    const objects = this.#newObjects(index, { ...NO_NAMES });
+    const objects = this.#newObjects(index, names);
     this.blocks.startLife(this.#newLife(index, objects, epoch));
     this.#regroup();
     this.gauge.reset();
@@ -292,45 +253,11 @@ export class Session {
   }
 
   /** The order of a clean stop; on any trouble the mark stays unclean and the locks are given up all the same. */
-  async close(): Promise<void> {
-    const { log } = this.options;
-    let quiet = false;
+  close(): Promise<void> {
     this.#closing = true;
     this.onDrive.drive.stop();
     this.openFiles.staged.abandonAll();
-    try {
-      await this.onDrive.publisher?.close();
-      quiet = await this.#quiesce();
-      if (!quiet) throw new CacheError("E_IO", "Cannot stop clean: the drive does not answer");
-      reached("close: quiet");
-      await this.#removing;
-      await this.#markClean();
-      log("info", "stopped clean", { blocks: this.table.countOf(STATE.used) });
-    } catch (error) {
-      log("error", "stopped, but not clean: the next start will wipe", { error: messageOf(error) });
-      throw error;
-    } finally {
-      this.onDrive.writeBack.abandon();
-      await this.onDrive.tracing.stop();
-      // A descriptor that the kernel still works on must not be closed under it.
-      if (quiet) this.onDrive.files.close();
-      await releaseState(this.options.state, this.blocks.life.index);
-    }
-  }
-
-  /** Ends what is under way. @returns whether it ended in time. */
-  #quiesce(): Promise<boolean> {
-    const ended = Promise.all([
-      this.housekeeper.stop(),
-      this.admin.walks.stop(),
-      this.checkers.fsck.stop("the cache was wiped or closed"),
-      this.blocks.life.room.close(),
-      this.checkers.recovery.stop(),
-      this.onDrive.health.stop(),
-    ])
-      .then(() => this.blocks.idle())
-      .then(() => true);
-    return inTime(ended, DRAIN_MS);
+    return this.#endings.close();
   }
 
   #newLife(index: BlockIndex, objects: Objects, epoch: number): Life {
@@ -361,12 +288,8 @@ export class Session {
       this.#onCorrupt(error);
       index.dropDamaged(where);
     });
-    index.numbersFrom(() => this.#numbers(names));
+    index.numbersFrom(() => numbersOf(this.sequence, names));
     return new Objects(index, names, this.#onCorrupt, this.sequence.takeStamp, this.counters.otherVolumes);
-  }
-
-  #numbers({ nextObjectId: objectId, nextVolumeId: volumeId }: ObjectCounters): Numbers {
-    return { sequence: this.sequence.next, objectId, volumeId };
   }
 
   #adminParts(): AdminParts {
@@ -380,20 +303,5 @@ export class Session {
       limits: () => this.#limits,
       onCorrupt: this.#onCorrupt,
     };
-  }
-
-  async #markClean(): Promise<void> {
-    const { index, objects, ranking, epoch } = this.blocks.life;
-    await markClean({
-      state: this.options.state,
-      index,
-      epoch,
-      objectCounters: objects.counters,
-      order: ranking.order(),
-      table: this.table,
-      files: this.onDrive.files,
-      writeBack: this.onDrive.writeBack,
-      nextSequence: this.sequence.next,
-    });
   }
 }
