@@ -205,7 +205,7 @@ metadata("metadata is culled with its file when the index is pressed, the longes
         const { kind } = await cookie.metadata.setAttributes(value);
         if (kind === "stored") stored += 1;
         return kind === "stored";
-      }, 10_000);
+      }, 30_000);
       await cookie.relinquish();
       const { usedBytes, indexBytes, capacityBytes } = await cache.status();
       assert.ok(usedBytes + indexBytes <= capacityBytes, "the capacity holds");
