@@ -18,7 +18,7 @@ import type { QuarantineCalls } from "./quarantine-api.js";
  * - `entry-slot`: an entry names a slot that is not its own, nor may become so;
  * - `slot-twice`: two entries name one slot;
  * - `slot-orphan`: a used slot that no entry names;
- * - `slot-missing`: a slot without a file;
+ * - `slot-missing`: a used or free slot without a file;
  * - `slot-kind`: the file is no plain file with one name and at most 256 KiB;
  * - `slot-short`, `slot-unreadable`, `checksum`: the file ends before the valid bytes do, can't be read, or has other bytes
  *   than were stored;

@@ -81,13 +81,15 @@ function checkFile(check: Check, slot: number): void {
   const { table, files } = check.ground;
   const aside = (state: AsideState) => (mender: Mender) => mender.setAside(slot, state);
   const facts = factsOf(check, slot);
+  const isAside = table.stateOf(slot) === STATE.quarantined; // for what it is, or because nothing could be learnt of it
   if (facts === "missing") {
+    if (isAside) return;
     found(check, "slot-missing", `slot ${slot} has no file`, slot, aside(STATE.retired));
     return;
   }
   const isKnown = !(facts instanceof CacheError);
   if (isKnown) check.counts.allocatedBytes += facts.allocatedBytes;
-  if (table.stateOf(slot) === STATE.quarantined) return; // it was set aside for what it is
+  if (isAside) return;
   if (!isKnown || !files.isUsable(slot, facts)) {
     const what = `slot ${slot} is no plain file of ours with one name and at most ${SLOT_BYTES} bytes`;
     const message = isKnown ? what : `${what}: ${facts.message}`;

@@ -8,7 +8,7 @@ import { roundsOf } from "../support/effort.js";
 import type { Fault, Operation } from "../support/faulty-io.js";
 import { randomOf } from "../support/temp-cache.js";
 import { usedBytes } from "../support/used-bytes.js";
-import { ride } from "./ride.js";
+import { descriptors, expectDescriptors, ride } from "./ride.js";
 
 const everyCall = suite("trouble at each call");
 
@@ -52,11 +52,13 @@ everyCall("a fault at one call is a bypass or an error, and all is right after i
     EFFORT > 1
       ? cases
       : Array.from({ length: SAMPLE }, () => cases[Math.floor(random() * cases.length)] as Case);
+  const opened = descriptors();
   let before = 0;
   for (const [number, { operation, call, fault }] of chosen.entries()) {
     if (number === Math.floor(chosen.length / 2)) before = usedBytes();
     try {
       await ride((name, number) => (name === operation && number === call ? fault : undefined));
+      await expectDescriptors(opened);
     } catch (error) {
       const what = `call ${call} of ${operation}: ${JSON.stringify(fault)}`;
       throw new Error(`${what}: ${inspect(error)}`, { cause: error });

@@ -7,7 +7,7 @@ import { suite } from "uvu";
 import { roundsOf } from "../support/effort.js";
 import type { Fault } from "../support/faulty-io.js";
 import { randomOf } from "../support/temp-cache.js";
-import { ride } from "./ride.js";
+import { descriptors, expectDescriptors, ride } from "./ride.js";
 
 const rates = suite("trouble at random rates");
 const FAULTS: readonly Fault[] = [
@@ -27,6 +27,8 @@ for (const rate of RATES) {
   rates(`is right when ${rate * 100} % of the calls fail`, async () => {
     const first = Number(process.env["FAULT_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
     console.log(`  FAULT_SEED=${first}`);
+    await ride(undefined); // what the process itself opens at its first use of anything
+    const before = descriptors();
     const rounds = Array.from({ length: ROUNDS }, async (_, round) => {
       const random = randomOf(first + round);
       const io = await ride(() =>
@@ -35,6 +37,7 @@ for (const rate of RATES) {
       assert.ok(io.calls("write") > 0);
     });
     await Promise.all(rounds);
+    await expectDescriptors(before);
   });
 }
 

@@ -125,13 +125,17 @@ export function descriptors(): number {
   return readdirSync("/proc/self/fd").length;
 }
 
+/** What was opened since has been closed again. */
+export async function expectDescriptors(before: number): Promise<void> {
+  await until(() => descriptors() <= before);
+}
+
 /** @param faults says of every call what becomes of it; called once the cache is to be opened. @returns the calls by operation. */
 export async function ride(faults: FaultyIo["choose"]): Promise<FaultyIo> {
   const io = new FaultyIo();
   await withPlace(async (directory) => {
     const known = new Known();
     await prepare(directory, known);
-    const before = descriptors();
     const cache = await openAt(directory, { ...LIMITS, io });
     io.choose = faults;
     await use(cache, known);
@@ -147,7 +151,6 @@ export async function ride(faults: FaultyIo["choose"]): Promise<FaultyIo> {
         : (operation, call) => (operation in calls ? faults(operation, call) : undefined);
     const clean = await tried("close", cache.close());
     io.heal();
-    await until(() => descriptors() <= before);
     assert.equal((await startOf(directory, LIMITS)).kind, clean ? "clean" : "unclean");
     await expectSound(directory);
   });

@@ -59,6 +59,18 @@ faults("EIO on write is a bypass, the slot is set aside, and the next put goes e
   });
 });
 
+faults(
+  "a slot of whose file nothing can be learnt is set aside, and that it has none is no finding",
+  async () => {
+    await withFaults(async (cache, io) => {
+      io.fail("open", "EIO");
+      io.fail("lstatSync", "EIO");
+      assert.deepEqual(await cache.put(tagOf(0), bytesOf(0, BYTES)), IO_ERROR);
+      assert.equal((await cache.status()).slots.quarantined, 1);
+    });
+  },
+);
+
 faults("a put in place of a block that fails leaves the block as it was", async () => {
   await withFaults(async (cache, io) => {
     await store(cache, tagOf(0), bytesOf(0, BYTES));
