@@ -43,7 +43,8 @@ now, 78 wrong setting, config file or directory. fsck has those of fsck(8): 0, 1
 Whoever can reach the socket can read everything in the cache.`;
 
 /**
- * Builds the command line with the commands that `args` name, or with all of them if they name none or ask for help.
+ * Builds the command line with the commands that `args` name; with none for the version alone; with all of them if they
+ * name none or ask for help.
  * Errors in it are thrown as CommanderError, after one line on stderr.
  */
 export async function buildProgram(args: readonly string[] = []): Promise<Command> {
@@ -66,7 +67,8 @@ export async function buildProgram(args: readonly string[] = []): Promise<Comman
   addGlobalOptions(program);
   const names = Object.keys(COMMANDS);
   const named = names.filter((name) => args.includes(name));
-  const wanted = named.length === 0 || args.includes("help") ? names : named;
+  const all = args.includes("help") || (named.length === 0 && args[0] !== "--version");
+  const wanted = all ? names : named;
   const adds = await Promise.all(wanted.map(async (name) => COMMANDS[name]?.()));
   for (const add of adds) add?.(program);
   return program;
