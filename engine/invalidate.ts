@@ -14,15 +14,15 @@ export async function invalidate(parts: ContentParts, target: InvalidateTarget):
   const unknown = async (): Promise<void> => (index.hasUndone ? index.settled() : undefined);
   const { fs, volume, inode, range } = target;
   if (volume === undefined) {
-    const system = objects.system(checkFsName(fs));
+    const system = objects.volumes.system(checkFsName(fs));
     system.stamp = parts.takeStamp({ kind: "all" });
-    objects.recordSystem(system);
+    objects.volumes.recordSystem(system);
     parts.housekeeper.reclaimSystem(system.fs, system.stamp);
   } else if (inode === undefined) {
-    const state = objects.findVolume(fs, volume);
+    const state = objects.volumes.find(fs, volume);
     if (state === undefined) return unknown();
     state.stamp = parts.takeStamp({ kind: "volume", id: state.id });
-    if (state.recorded) objects.recordVolume(state);
+    if (state.recorded) objects.volumes.record(state);
     parts.housekeeper.reclaimVolume(state.id, state.stamp);
   } else {
     const state = objects.find(fs, volume, inode);

@@ -128,7 +128,7 @@ export class LocalCache implements OwnedCache {
   #read(tag: Tag, block: number, span: Span, into?: Uint8Array): GetResult | Promise<GetResult> {
     const { blocks, counters } = this.#session;
     const { objects } = blocks.life;
-    const volume = objects.findVolume(tag.fs, tag.volume);
+    const volume = objects.volumes.find(tag.fs, tag.volume);
     if (volume === undefined) checkName("inode", tag.inode);
     const object = volume && objects.findIn(volume, tag.inode);
     if (object === undefined) {

@@ -74,7 +74,7 @@ export class OpenFiles {
 
   #find({ fs, volume, inode }: FileName): ObjectState | undefined {
     const { objects } = this.#parts.blocks.life;
-    const found = objects.findVolume(fs, volume);
+    const found = objects.volumes.find(fs, volume);
     const object = found && objects.findIn(found, inode);
     if (found === undefined) checkName("inode", inode);
     return object?.recorded === true ? object : undefined;

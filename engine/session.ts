@@ -242,7 +242,7 @@ export class Session {
   #startLife(index: BlockIndex, names: ObjectCounters, epoch: number): void {
     this.table.wipe();
     this.onDrive.writeBack.forgive();
-    this.blocks.life.objects.giveUpTallies();
+    this.blocks.life.objects.volumes.giveUpTallies();
     this.housekeeper.clear();
     this.checkers.recovery.watch(index);
     const objects = this.#newObjects(index, names);

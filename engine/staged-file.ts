@@ -41,7 +41,7 @@ export class StagedFiles {
   stage(file: FileName, { rank }: HoldOptions, admit: () => BypassReason | undefined): StagedFile {
     const { blocks } = this.#parts;
     const { objects } = blocks.life;
-    const object = objects.stage(objects.obtainVolume(file.fs, file.volume), file.inode);
+    const object = objects.stage(objects.volumes.obtain(file.fs, file.volume), file.inode);
     object.holds = 1;
     object.rank = rank ?? "normal";
     const parts = { ...this.#parts, admit, coming: this.coming, held: this.#held };

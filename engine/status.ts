@@ -11,7 +11,6 @@ export function statusOf(session: Session, start: StartReport): CacheStatus {
   const { state, now, beganMs } = session.options;
   const { life } = session.blocks;
   const { headroom } = life.room;
-  const loaded = life.objects.loaded();
   const cached = { of: (id: number) => table.volumes.of(id), all: table.validBytes };
   return {
     state: "running",
@@ -57,14 +56,14 @@ export function statusOf(session: Session, start: StartReport): CacheStatus {
       scrub: session.checkers.scrub.status,
     },
     ...(counters.hitRatio !== undefined && { hitRatio: counters.hitRatio }),
-    counters: counters.status(loaded.tally),
+    counters: counters.status(life.objects.volumes.tally()),
     names: {
       objectsKnown: life.objects.counters.objects,
-      objectsLoaded: loaded.objects,
-      volumesLoaded: loaded.volumes,
+      objectsLoaded: life.objects.loadedCount,
+      volumesLoaded: life.objects.volumes.loadedCount,
     },
     latencies: session.latencies.status(),
-    ...volumeStatus(life.objects.loadedVolumes, counters.otherVolumes, cached),
+    ...volumeStatus(life.objects.volumes.loaded, counters.otherVolumes, cached),
   };
 }
 

@@ -34,7 +34,7 @@ export function* sweep(parts: SweepParts, pressed: boolean): Generator<void> {
       yield;
     }
     const [first] = index.objectsOf(volume.id);
-    if (first === undefined) objects.removeVolumeRecord(volume);
+    if (first === undefined) objects.volumes.removeRecord(volume);
   }
 }
 

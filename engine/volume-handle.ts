@@ -56,7 +56,7 @@ export class LocalVolume implements VolumeHandle {
     if (outcome !== "found") state.revision += 1;
     this.#revision = state.revision;
     this.outcome = outcome;
-    this.#life.objects.holdVolume(state);
+    this.#life.objects.volumes.hold(state);
   }
 
   /** Finds or makes the volume and settles its coherency data; a mismatch is committed before this resolves. */
@@ -68,7 +68,7 @@ export class LocalVolume implements VolumeHandle {
   ): Promise<LocalVolume> {
     const coherency = coherencyOf(options.coherency);
     const { objects, index } = parts.blocks.life;
-    const state = objects.obtainVolume(fs, volume);
+    const state = objects.volumes.obtain(fs, volume);
     const outcome = outcomeOf(state, coherency);
     const handle = new LocalVolume(parts, state, outcome);
     parts.counters.volumeAcquires[outcome] += 1;
@@ -76,7 +76,7 @@ export class LocalVolume implements VolumeHandle {
     state.coherency = coherency ?? state.coherency;
     if (outcome === "invalidated") handle.#raiseStamp();
     else {
-      if (!parts.indexFull()) objects.recordVolume(state);
+      if (!parts.indexFull()) objects.volumes.record(state);
       parts.note({ kind: "volume", id: state.id });
     }
     if (outcome === "invalidated" || index.recoverable) await index.settled();
@@ -116,14 +116,14 @@ export class LocalVolume implements VolumeHandle {
     const kept = this.stale ? undefined : coherency;
     for (const cookie of this.#cookies) cookie.end();
     this.#cookies.clear();
-    this.#life.objects.letGoVolume(this.#state);
+    this.#life.objects.volumes.letGo(this.#state);
     if (this.ended) return; // with all that could be kept or dropped
     if (kept !== undefined) {
       this.#state.coherency = kept;
       this.#parts.counters.updates += 1;
     }
     if (options.invalidate === true) this.#raiseStamp();
-    else if (kept !== undefined && this.#state.recorded) this.#life.objects.recordVolume(this.#state);
+    else if (kept !== undefined && this.#state.recorded) this.#life.objects.volumes.record(this.#state);
     if (options.invalidate === true || (kept !== undefined && this.#life.index.recoverable))
       await this.#life.index.settled();
   }
@@ -161,7 +161,7 @@ export class LocalVolume implements VolumeHandle {
     this.#state.stamp = this.#parts.takeStamp({ kind: "volume", id: this.#state.id });
     this.#life.leases.invalidated();
     if (!this.#state.recorded) return; // nothing of it is stored
-    this.#life.objects.recordVolume(this.#state);
+    this.#life.objects.volumes.record(this.#state);
     this.#parts.housekeeper.reclaimVolume(this.#state.id, this.#state.stamp);
   }
 }

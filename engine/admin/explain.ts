@@ -13,7 +13,7 @@ const PAGES_A_WORD = 32;
 export function explanationOf(parts: AdminParts, tag: Tag): Explanation {
   const { blocks, pins } = parts;
   const { objects, room, ranking } = blocks.life;
-  const volume = objects.findVolume(tag.fs, tag.volume);
+  const volume = objects.volumes.find(tag.fs, tag.volume);
   const file = objects.find(tag.fs, tag.volume, tag.inode);
   const holders = {
     ...(file !== undefined && { file: { ...holderOf(file), sizeBytes: file.sizeBytes } }),

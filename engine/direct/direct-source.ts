@@ -59,7 +59,7 @@ export class LocalDirectSource implements DirectSource {
     const { objects, ranking } = blocks.life;
     for (const { slot, objectId, block, hits, bytes } of uses) {
       const stands = table.isTenant(slot, objectId, block); // else it was culled since, or replaced
-      const volume = stands ? objects.volumeById(table.volumeIdOf(slot)) : undefined;
+      const volume = stands ? objects.volumes.byId(table.volumeIdOf(slot)) : undefined;
       counters.hitDirect(volume?.tally ?? counters.otherVolumes, hits, bytes);
       if (!stands) continue;
       ranking.touch(slot);

@@ -33,13 +33,13 @@ export class OpenMender implements Mender {
   /** Where it is in memory its record is written anew; else it is read, found damaged, and gets a stamp that covers everything. */
   renewSystem(fs: Buffer): string {
     const { objects } = this.#parts.blocks.life;
-    objects.recordSystem(objects.system(fs));
+    objects.volumes.recordSystem(objects.volumes.system(fs));
     return DONE.system;
   }
 
   dropVolume(record: VolumeRecord): string | undefined {
     const { objects, index } = this.#parts.blocks.life;
-    objects.removeVolumeRecord(record);
+    objects.volumes.removeRecord(record);
     return index.names.findVolume(record.fs, record.volume) === undefined ? DONE.volume : undefined;
   }
 
@@ -110,7 +110,7 @@ export class OpenMender implements Mender {
   }
 
   #loaded(objectId: number): ObjectState | undefined {
-    for (const volume of this.#parts.blocks.life.objects.loadedVolumes) {
+    for (const volume of this.#parts.blocks.life.objects.volumes.loaded) {
       for (const object of volume.objects.values()) if (object.id === objectId) return object;
     }
     return undefined;

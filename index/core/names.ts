@@ -7,6 +7,7 @@ export type NameBytes = Uint8Array | string;
 
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]*$/u;
 const ASCII = /^[\0-\x7f]*$/;
+const NO_BYTES = Buffer.alloc(0);
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The bytes of a name as a Buffer; shares memory with a given Uint8Array. */
@@ -15,8 +16,12 @@ export function nameBuffer(name: NameBytes): Buffer {
   return Buffer.isBuffer(name) ? name : Buffer.from(name.buffer, name.byteOffset, name.byteLength);
 }
 
-/** A copy that may be kept for long: it has memory of its own, where a share of Node's pool would keep all 8 KiB of it. */
+/**
+ * A copy that nobody else changes and that may be kept for long: it has memory of its own, where a share of Node's pool
+ * would keep all 8 KiB of it.
+ */
 export function keptBytes(bytes: Uint8Array): Buffer {
+  if (bytes.length === 0) return NO_BYTES;
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   copy.set(bytes);
   return copy;

@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import { SLOT_BYTES } from "../../index/core/layout.js";
 import type { CacheStatus, OwnedCache, StatusCounts } from "../../engine/api.js";
 import { VOLUMES_MAX } from "../../engine/api-counts.js";
-import { IDLE_VOLUMES_MAX } from "../../engine/objects.js";
+import { IDLE_VOLUMES_MAX } from "../../engine/volumes.js";
 import { SHOWN_NAME_MAX, shownName } from "../../engine/volume-tally.js";
 import { bytesOf, openAt, withCache, withPlace } from "../support/temp-cache.js";
 

@@ -5,7 +5,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { suite } from "uvu";
 import { readCheckpoint } from "../../engine/coherency/checkpoint.js";
-import { IDLE_OBJECTS_MAX, IDLE_VOLUMES_MAX } from "../../engine/objects.js";
+import { IDLE_OBJECTS_MAX } from "../../engine/objects.js";
+import { IDLE_VOLUMES_MAX } from "../../engine/volumes.js";
 import {
   bytesOf,
   expectHit,
