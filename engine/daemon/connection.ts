@@ -1,59 +1,25 @@
-/** The server's side of one connection: frames in, operations run side by side, replies out, within limits. */
+/** The server's side of one connection: frames in, requests run side by side, replies out, within limits. */
 import type { Socket } from "node:net";
 import { CacheError, isCacheError, messageOf } from "../../index/core/errors.js";
 import { readingSocket } from "./accepted-socket.js";
-import type { BufferPool } from "./buffer-pool.js";
-import { Fields } from "./fields.js";
 import { encodeFrame, FrameParser } from "./frames.js";
-import { HandleTable } from "./handles.js";
-import type { HandleCount } from "./handles.js";
-import { decodeHeader } from "./header-decoder.js";
 import { encodeHeader } from "./headers.js";
-import { checkHello, helloReply } from "./hello.js";
-import { LeaseTable } from "./lease-table.js";
-import type { WaitCount } from "./lease-table.js";
-import { LINGER_MS, REQUEST_BYTES } from "./limits.js";
-import type { ServerLimits } from "./limits.js";
-import type { Logger } from "./logger.js";
-import type { Operation, OperationServices, Reply } from "./operation.js";
-import { OPERATIONS, unknownOperation } from "./operations.js";
+import { LINGER_MS } from "./limits.js";
+import type { Reply } from "./operation.js";
 import { Patience } from "./patience.js";
-import { errorFields, overload, requestId } from "./request-header.js";
-import type { RequestCounts } from "./request-counts.js";
-import { type InFlight, RequestShare } from "./request-share.js";
+import { errorFields } from "./request-header.js";
+import { type Job, type RequestContext, Requests } from "./requests.js";
 import { ReplyWriter } from "./reply-writer.js";
 
 /** What all connections of a server share. */
-export interface ConnectionContext extends OperationServices {
-  readonly pool: BufferPool;
+export interface ConnectionContext extends RequestContext {
   /** What is read of any connection, and taken at once. */
   readonly scratch: Buffer;
-  readonly limits: ServerLimits;
-  readonly version: string;
-  readonly log: Logger;
-  /** Bytes of requests and replies under way in all connections. */
-  readonly inFlight: InFlight;
-  readonly requests: RequestCounts;
-  readonly handles: HandleCount;
-  readonly waits: WaitCount;
   /** Milliseconds between two calls of tick(). */
   readonly tickMs: number;
   readonly onClosed: (connection: Connection) => void;
 }
 
-/** A request between its header and the moment its reply has left. */
-interface Job {
-  readonly id: number | bigint;
-  readonly name: string;
-  readonly fields: Fields;
-  readonly operation: Operation | CacheError;
-  costBytes: number;
-  readonly replyBytes: number;
-  readonly buffer: Buffer | undefined;
-  readonly payloadBytes: number;
-}
-
-const EMPTY = Buffer.alloc(0);
 /** One request for so much a turn of the event loop: while its reply is taken, the next one is read. */
 const TURN_BYTES = 64 * 1024;
 
@@ -61,20 +27,17 @@ export class Connection {
   readonly #context: ConnectionContext;
   readonly #socket: Socket;
   readonly #parser: FrameParser;
-  readonly #handles: HandleTable;
-  readonly #leases: LeaseTable;
+  readonly #requests: Requests;
   readonly #replies: ReplyWriter;
   #receiving: Job | undefined;
   /** The next read goes to the place of a payload. */
   #straight = false;
   /** The next request waits for the next turn of the event loop. */
   #turnOver = false;
-  #greeted = false;
   /** Set once nothing more is read: refused, drained or ended by the client. */
   #refused = false;
   #draining = false;
   #inputEnded = false;
-  readonly #share: RequestShare;
   /** Pieces of input taken. */
   #chunks = 0;
   #chunksSeen = 0;
@@ -86,9 +49,7 @@ export class Connection {
 
   constructor(context: ConnectionContext, accepted: Socket) {
     this.#context = context;
-    this.#share = new RequestShare(context.limits, context.inFlight);
-    this.#handles = new HandleTable(context.limits.handlesPerConnection, context.handles);
-    this.#leases = new LeaseTable(context.limits, context.waits, context.log);
+    this.#requests = new Requests(context);
     this.#patience = new Patience({ ...context.limits, tickMs: context.tickMs });
     this.#parser = new FrameParser({
       onHeader: (header, payloadBytes) => this.#onHeader(header, payloadBytes),
@@ -107,7 +68,7 @@ export class Connection {
   }
 
   get greeted(): boolean {
-    return this.#greeted;
+    return this.#requests.greeted;
   }
 
   /** Tells the client why, then closes; it need not read it. */
@@ -126,7 +87,7 @@ export class Connection {
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
-    this.#leases.close();
+    this.#requests.closeLeases();
     this.#socket.pause();
     this.#endWhenDone();
   }
@@ -140,11 +101,11 @@ export class Connection {
     const { limits, tickMs } = this.#context;
     this.#ticks += 1;
     if (this.#refused) return;
-    if (!this.#greeted && this.#ticks * tickMs >= limits.helloMs) {
+    if (!this.#requests.greeted && this.#ticks * tickMs >= limits.helloMs) {
       this.refuse(new CacheError("E_TIMEOUT", `Cannot wait longer: no hello within ${limits.helloMs} ms`));
       return;
     }
-    if (this.#share.requests > 0 || this.#chunks !== this.#chunksSeen) this.#idleFrom = this.#ticks;
+    if (this.#requests.count > 0 || this.#chunks !== this.#chunksSeen) this.#idleFrom = this.#ticks;
     this.#chunksSeen = this.#chunks;
     const { unsent, sent } = this.#replies;
     const insideFrame = !(this.#parser.idle || this.#parser.stopped);
@@ -158,8 +119,8 @@ export class Connection {
 
   /** For how long the client has asked nothing, and whether others would lose nothing of it by its end. */
   get idle(): { readonly ms: number; readonly holding: boolean } {
-    const ticks = this.#share.requests > 0 ? 0 : this.#ticks - this.#idleFrom;
-    return { ms: ticks * this.#context.tickMs, holding: this.#handles.held + this.#leases.held > 0 };
+    const ticks = this.#requests.count > 0 ? 0 : this.#ticks - this.#idleFrom;
+    return { ms: ticks * this.#context.tickMs, holding: this.#requests.holding };
   }
 
   /** Payloads are read straight to the memory that they are to lie in, which is ours until the connection has ended. */
@@ -184,7 +145,7 @@ export class Connection {
     try {
       step();
     } catch (error) {
-      this.refuse(isCacheError(error) ? error : this.#internal(error));
+      this.refuse(isCacheError(error) ? error : this.#requests.internal(error));
     }
     if (!this.#parser.stopped || this.#refused) return;
     if (this.#turnOver && !this.#parser.holdsMore && !this.#full()) {
@@ -211,47 +172,8 @@ export class Connection {
   }
 
   #onHeader(bytes: Buffer, payloadBytes: number): Uint8Array | undefined {
-    const header = decodeHeader(Buffer.from(bytes)); // what it points to is used until the request is served
-    const fields = new Fields(header, "E_ARGUMENT");
-    const id = requestId(header);
-    const name = header["op"];
-    if (typeof name !== "string")
-      throw new CacheError("E_FRAME", 'Cannot serve a request: it has no text "op"');
-    const asked = this.#operation(name, fields);
-    const takenBytes = asked instanceof CacheError || !asked.payload ? 0 : payloadBytes;
-    const wantedBytes = asked instanceof CacheError ? 0 : (asked.replyBytes?.(fields) ?? 0);
-    const operation = this.#share.grants(bytes.length + takenBytes + wantedBytes) ? asked : overload();
-    const refused = operation instanceof CacheError;
-    const buffer = !refused && takenBytes > 0 ? this.#context.pool.take(takenBytes) : undefined;
-    const replyBytes = refused ? 0 : wantedBytes;
-    const costBytes = REQUEST_BYTES + bytes.length + (buffer?.length ?? 0) + replyBytes;
-    this.#receiving = {
-      id,
-      name: asked instanceof CacheError ? "unknown" : name,
-      fields,
-      operation,
-      costBytes,
-      replyBytes,
-      buffer,
-      payloadBytes,
-    };
-    this.#share.begin(costBytes);
-    return buffer;
-  }
-
-  /** Hello is first and is answered here, since it is about the connection. */
-  #operation(name: string, fields: Fields): Operation | CacheError {
-    if (name === "hello") {
-      checkHello(fields);
-      this.#greeted = true;
-      return {
-        payload: false,
-        run: async (_request, { cache }) => helloReply(await cache.status(), this.#context),
-      };
-    }
-    if (!this.#greeted)
-      throw new CacheError("E_FRAME", "Cannot serve a request: the first frame is no hello");
-    return OPERATIONS.get(name) ?? unknownOperation(name);
+    this.#receiving = this.#requests.begin(bytes, payloadBytes);
+    return this.#receiving.buffer;
   }
 
   #onFrame(): boolean {
@@ -267,39 +189,18 @@ export class Connection {
   }
 
   #full(): boolean {
-    return this.#draining || this.#refused || this.#share.full;
+    return this.#draining || this.#refused || this.#requests.full;
   }
 
   async #serve(job: Job): Promise<void> {
-    let reply: Reply;
-    try {
-      reply = await this.#run(job);
-    } catch (error) {
-      const known = isCacheError(error) ? error : this.#internal(error);
-      reply = { header: { status: "error", ...errorFields(known) } };
-    }
-    if (job.buffer !== undefined) this.#context.pool.give(job.buffer);
-    const { status } = reply.header;
-    this.#context.requests.count(job.name, typeof status === "string" ? status : "none");
+    const reply = await this.#requests.answer(job);
     try {
       this.#send(job, reply);
     } catch (error) {
-      this.#internal(error);
+      this.#requests.internal(error);
       this.#done(job);
       this.destroy();
     }
-  }
-
-  #run(job: Job): Promise<Reply> {
-    if (job.operation instanceof CacheError) throw job.operation;
-    if (job.payloadBytes > 0 && !job.operation.payload) {
-      throw new CacheError("E_ARGUMENT", "Cannot serve a request: it has a payload, want none");
-    }
-    const payload = job.buffer?.subarray(0, job.payloadBytes) ?? EMPTY;
-    return job.operation.run(
-      { fields: job.fields, payload, handles: this.#handles, leases: this.#leases },
-      this.#context,
-    );
   }
 
   #send(job: Job, reply: Reply): void {
@@ -309,14 +210,11 @@ export class Connection {
       return;
     }
     const sentBytes = this.#replies.send(job.id, reply, () => this.#done(job));
-    // Of a reply that is a large header nothing was known before.
-    const unforeseen = Math.max(0, sentBytes - job.replyBytes - REQUEST_BYTES);
-    job.costBytes += unforeseen;
-    this.#share.grow(unforeseen);
+    this.#requests.replied(job, sentBytes);
   }
 
   #done(job: Job): void {
-    this.#share.end(job.costBytes);
+    this.#requests.end(job);
     this.#goOn();
     this.#endWhenDone();
   }
@@ -334,7 +232,7 @@ export class Connection {
 
   #endWhenDone(): void {
     if (this.#refused || !(this.#inputEnded || this.#draining)) return;
-    const waiting = this.#share.requests - (this.#receiving === undefined ? 0 : 1);
+    const waiting = this.#requests.count - (this.#receiving === undefined ? 0 : 1);
     if (waiting > 0 || (this.#parser.stopped && !this.#draining)) return;
     this.#refused = true;
     this.#socket.resume();
@@ -352,21 +250,8 @@ export class Connection {
     this.#refused = true;
     const receiving = this.#receiving;
     this.#receiving = undefined;
-    if (receiving !== undefined) {
-      if (receiving.buffer !== undefined) this.#context.pool.give(receiving.buffer);
-      this.#share.end(receiving.costBytes);
-    }
-    this.#leases.close();
-    // Owned by the handle table, which reports what fails.
-    void this.#handles.close(this.#context.log);
+    if (receiving !== undefined) this.#requests.abandon(receiving);
+    this.#requests.close();
     this.#context.onClosed(this);
-  }
-
-  #internal(cause: unknown): CacheError {
-    const stack = cause instanceof Error ? cause.stack : undefined;
-    this.#context.log.error("a request failed inside the daemon", { error: messageOf(cause), stack });
-    return new CacheError("E_INTERNAL", "Cannot serve the request: the daemon failed, its log says how", {
-      cause,
-    });
   }
 }
