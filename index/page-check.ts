@@ -8,20 +8,30 @@ import { join } from "node:path";
 import { CacheError, messageOf } from "./core/errors.js";
 import { shownPath } from "./core/own-files.js";
 import type { Regime } from "./environment.js";
-import { HEAD_BYTES, type Meta, PAGE_BYTES, type TreeRecord, metaOf, treeAt, uint64 } from "./page-meta.js";
+import {
+  HEAD_BYTES,
+  type Meta,
+  NO_PAGE,
+  PAGES_MAX,
+  PAGE_BYTES,
+  type TreeRecord,
+  hasOurFlags,
+  metaOf,
+  treeAt,
+  uint64,
+} from "./page-meta.js";
 import { checkMetaPages, environmentBytes } from "./preflight.js";
 
 const NODE_BYTES = 8;
 const TREE_BYTES = 48;
-const NO_PAGE = 2 ** 64;
 const BRANCH = 1;
 const LEAF = 2;
 const OVERFLOW = 4;
 const BIG_DATA = 1;
 const SUB_DATA = 2;
 const DEPTH_MAX = 32;
-/** 4 TiB: nothing that we write is larger, while numbers that are damaged are, and then so is a file that was written by them. */
-const PAGES_MAX = 2 ** 30;
+/** Pages past the end of the file that are not free either: LMDB leaves none, and a few take no room that is missed. */
+const NOBODYS_MAX = 256;
 /** A look at the clock for so many pages. */
 const PAGES_A_LOOK = 16;
 const WINDOW_BYTES = 64 * PAGE_BYTES;
@@ -84,6 +94,8 @@ class Walk {
   readonly #descriptor: number;
   readonly #fileBytes: number;
   readonly #seen: Uint8Array;
+  /** Free pages past the end of the file. */
+  #past = 0;
   /** What was read last, and where in the file it begins: one read for many pages. */
   readonly #window = Buffer.alloc(WINDOW_BYTES);
   #windowAt = -1;
@@ -106,8 +118,7 @@ class Walk {
     const meta = this.#meta(regime);
     if (meta.pageBytes !== PAGE_BYTES) this.#fail("another page size");
     this.#transaction = meta.transaction;
-    // The file may end before it: what lies there is free.
-    if (meta.lastPage >= PAGES_MAX) this.#fail(`page ${meta.lastPage} as its last one`);
+    if (meta.lastPage >= PAGES_MAX) this.#fail(`page ${meta.lastPage} as its last one`); // the third one's
     this.#lastPage = meta.lastPage;
     this.#plant(meta.free, "free");
     this.#plant(meta.main, "main");
@@ -123,6 +134,8 @@ class Walk {
     }
     for (const { found, entries } of this.#trees)
       if (found !== entries) this.#fail(`a tree of ${found} entries, want ${entries}`);
+    const nobodys = this.#lastPage + 1 - this.#seen.length - this.#past;
+    if (nobodys > NOBODYS_MAX) this.#fail(`page ${this.#lastPage} as its last one`);
     return true;
   }
 
@@ -134,7 +147,8 @@ class Walk {
   }
 
   #plant(record: TreeRecord, kind: Kind): void {
-    const { depth, entries, root } = record;
+    const { flags, depth, entries, root } = record;
+    if (!hasOurFlags(record, kind === "free")) this.#fail(`a tree with flags ${flags}`);
     if (root === NO_PAGE) {
       if (depth !== 0 || entries !== 0) this.#fail("an empty tree with entries");
       return;
@@ -212,15 +226,22 @@ class Walk {
     this.#freePages(page, list);
   }
 
-  /** A list of page numbers; a negative one is the length of a run. */
+  /** A list of page numbers: a negative one is the length of the run that the next one begins, none are where zeros are. */
   #freePages(page: number, list: Buffer): void {
     const count = list.length < 8 ? -1 : uint64(list, 0);
     if (list.length < 8 * (count + 1)) this.#fail(`page ${page} with a list of ${count} free pages`);
+    let length = 1;
     for (let place = 1; place <= count; place += 1) {
-      const number = list.readBigInt64LE(8 * place);
-      const size = number < 0n ? -number : number;
-      if (size > BigInt(this.#lastPage)) this.#fail(`page ${page} with free page ${number}`);
+      const number = Number(list.readBigInt64LE(8 * place));
+      if (number === 0) continue;
+      const isLength = number < 0 && length === 1 && -number <= this.#lastPage;
+      if (!isLength && (number < 2 || number + length - 1 > this.#lastPage)) {
+        this.#fail(`page ${page} with free page ${number}`);
+      }
+      if (!isLength) for (let free = number; free < number + length; free += 1) this.#mark(free);
+      length = isLength ? -number : 1;
     }
+    if (length !== 1) this.#fail(`page ${page} with free pages without a number`);
   }
 
   #number(page: number): number {
@@ -255,8 +276,14 @@ class Walk {
     if (page > this.#lastPage || (page + 1) * PAGE_BYTES > this.#fileBytes) {
       this.#fail(`page ${page} past its end`);
     }
-    if (this.#seen[page] === 1) this.#fail(`page ${page} in two places`);
-    this.#seen[page] = 1;
+    this.#mark(page);
+  }
+
+  /** Notes that a page is used, or free, which it can be once. The file may end before one that is free. */
+  #mark(page: number): void {
+    if (page >= this.#seen.length) this.#past += 1;
+    else if (this.#seen[page] === 1) this.#fail(`page ${page} in two places`);
+    else this.#seen[page] = 1;
   }
 
   #fail(found: string): never {

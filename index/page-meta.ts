@@ -4,16 +4,28 @@ import type { Regime } from "./environment.js";
 export const PAGE_BYTES = 4096;
 /** Of each page. */
 export const HEAD_BYTES = 24;
+/** Of a meta page, its head included. */
+export const META_BYTES = 160;
+/** 4 TiB: nothing that we write is larger, while numbers that are damaged are, and then so is a file that was written by them. */
+export const PAGES_MAX = 2 ** 30;
+/** A tree without a root: 2^64 - 1, as `uint64` reads it. */
+export const NO_PAGE = 2 ** 64;
 const FREE_AT = 24;
 const MAIN_AT = 72;
 const LAST_AT = 120;
 const TRANSACTION_AT = 128;
 /** Overlapping commits have a third one: the last that was flushed. */
 const FLUSHED_AT = PAGE_BYTES / 2;
-/** Of the flags in the free tree: this commit was not flushed when it was written. */
+const KIND_AT = 18;
+const META_PAGE = 0x08;
+/** Flags of the free tree: its keys are numbers, and some of what the environment was opened with. */
+const INTEGER_KEYS = 0x08;
+const SAFE_RESTORE = 0x0800;
+/** This commit was not flushed when it was written. */
 const OVERLAPPING = 0x1000;
 
 export interface TreeRecord {
+  readonly flags: number;
   readonly depth: number;
   readonly entries: number;
   readonly root: number;
@@ -50,12 +62,14 @@ function flushedOf(one: Meta, other: Meta): Meta {
   return one.transaction > other.transaction ? other : one;
 }
 
-function metaAt(pages: Buffer, start: number): Meta {
+/** What the page, or the part of one, that begins at `start` says; nothing of it is checked. */
+export function metaAt(pages: Buffer, start: number): Meta {
   const at = start + HEAD_BYTES;
+  const free = treeAt(pages, at + FREE_AT);
   return {
-    pageBytes: pages.readUInt32LE(HEAD_BYTES + FREE_AT),
-    overlapping: (pages.readUInt16LE(at + FREE_AT + 4) & OVERLAPPING) !== 0,
-    free: treeAt(pages, at + FREE_AT),
+    pageBytes: pages.readUInt32LE(at + FREE_AT), // its record has no other use for the field
+    overlapping: (free.flags & OVERLAPPING) !== 0,
+    free,
     main: treeAt(pages, at + MAIN_AT),
     lastPage: uint64(pages, at + LAST_AT),
     transaction: uint64(pages, at + TRANSACTION_AT),
@@ -64,10 +78,24 @@ function metaAt(pages: Buffer, start: number): Meta {
 
 export function treeAt(bytes: Buffer, at: number): TreeRecord {
   return {
+    flags: bytes.readUInt16LE(at + 4),
     depth: bytes.readUInt16LE(at + 6),
     entries: uint64(bytes, at + 32),
     root: uint64(bytes, at + 40),
   };
+}
+
+/** Whether the page says that it is one of these. */
+export function isMetaPage(page: Buffer): boolean {
+  return page.readUInt16LE(KIND_AT) === META_PAGE;
+}
+
+/**
+ * Whether a tree has the flags of one that we made. They say how keys are ordered and how values lie, and, in the free tree,
+ * whether the environment is encrypted: LMDB believes them.
+ */
+export function hasOurFlags({ flags }: TreeRecord, isFree: boolean): boolean {
+  return isFree ? (flags & ~(SAFE_RESTORE | OVERLAPPING)) === INTEGER_KEYS : flags === 0;
 }
 
 /** Exact below 2^53, which all numbers that count are. */

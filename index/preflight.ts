@@ -17,15 +17,22 @@ import { join } from "node:path";
 import type { Stats } from "node:fs";
 import { CacheError, errnoOf, messageOf } from "./core/errors.js";
 import { isOwnFile, makeOwnFile, shownPath } from "./core/own-files.js";
+import {
+  HEAD_BYTES,
+  META_BYTES,
+  type Meta,
+  NO_PAGE,
+  PAGES_MAX,
+  hasOurFlags,
+  isMetaPage,
+  metaAt,
+} from "./page-meta.js";
 
 const META_PAGES = 2;
-const PAGE_HEAD_BYTES = 24;
-const META_BYTES = 136;
 const MAGIC = 0xbeefc0de;
 const DATA_VERSION = 2;
 const PAGE_BYTES_MIN = 4096;
 const PAGE_BYTES_MAX = 65_536;
-const NO_PAGE = 2n ** 64n - 1n;
 /** More than a new environment and a new lock file take together. */
 const ROOM_BYTES = 64 * 1024;
 
@@ -97,18 +104,24 @@ export function checkMetaPages(path: string): void {
   try {
     const fileBytes = fstatSync(descriptor).size;
     const first = readMeta(descriptor, path, 0);
-    const pageBytes = first.readUInt32LE(PAGE_HEAD_BYTES + 24);
+    const { pageBytes } = first;
     const usual =
       (pageBytes & (pageBytes - 1)) === 0 && pageBytes >= PAGE_BYTES_MIN && pageBytes <= PAGE_BYTES_MAX;
     if (!usual) throw corrupt(path, `its page size is ${pageBytes}`);
     if (fileBytes < META_PAGES * pageBytes) throw corrupt(path, `it has ${fileBytes} bytes`);
-    for (const meta of [first, readMeta(descriptor, path, pageBytes)]) {
-      // Roots of the free list and of the main table; a page past the end of the file would be SIGBUS, not an error.
-      for (const offset of [PAGE_HEAD_BYTES + 64, PAGE_HEAD_BYTES + 112]) {
-        const root = meta.readBigUInt64LE(offset);
-        if (root === NO_PAGE || root === 0n) continue;
-        if ((root + 1n) * BigInt(pageBytes) > BigInt(fileBytes)) {
-          throw corrupt(path, `it has ${fileBytes} bytes, want page ${root} in it`);
+    const second = readMeta(descriptor, path, pageBytes);
+    if (second.pageBytes !== pageBytes) {
+      throw corrupt(path, `its page sizes are ${pageBytes} and ${second.pageBytes}`);
+    }
+    for (const { free, main, lastPage } of [first, second]) {
+      // All of it is mapped. The file may end before it: what lies there is free.
+      if (lastPage >= PAGES_MAX) throw corrupt(path, `it has page ${lastPage} as its last one`);
+      for (const tree of [free, main]) {
+        if (!hasOurFlags(tree, tree === free)) throw corrupt(path, `it has a tree with flags ${tree.flags}`);
+        // A page past the end of the file would be SIGBUS, not an error.
+        if (tree.root === NO_PAGE || tree.root === 0) continue;
+        if ((tree.root + 1) * pageBytes > fileBytes) {
+          throw corrupt(path, `it has ${fileBytes} bytes, want page ${tree.root} in it`);
         }
       }
     }
@@ -117,15 +130,15 @@ export function checkMetaPages(path: string): void {
   }
 }
 
-function readMeta(descriptor: number, path: string, offset: number): Buffer {
-  const bytes = Buffer.alloc(PAGE_HEAD_BYTES + META_BYTES);
+function readMeta(descriptor: number, path: string, offset: number): Meta {
+  const bytes = Buffer.alloc(META_BYTES);
   const count = readSync(descriptor, bytes, 0, bytes.length, offset);
-  const magic = bytes.readUInt32LE(PAGE_HEAD_BYTES);
-  const version = bytes.readUInt16LE(PAGE_HEAD_BYTES + 4);
-  if (count < bytes.length || magic !== MAGIC || version !== DATA_VERSION) {
+  const magic = bytes.readUInt32LE(HEAD_BYTES);
+  const version = bytes.readUInt16LE(HEAD_BYTES + 4);
+  if (count < bytes.length || !isMetaPage(bytes) || magic !== MAGIC || version !== DATA_VERSION) {
     throw corrupt(path, "it does not begin as an LMDB file does");
   }
-  return bytes;
+  return metaAt(bytes, 0);
 }
 
 function corrupt(path: string, found: string): CacheError {

@@ -5,12 +5,20 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import { BlockIndex } from "../../index/block-index.js";
 import { checkPages } from "../../index/page-check.js";
-import { metaOf } from "../../index/page-meta.js";
+import { HEAD_BYTES, metaOf } from "../../index/page-meta.js";
 import { cacheId, entryOf, openIndex, withCode, withDirectory } from "./support.js";
 
 const pages = suite("pages of an environment");
 const PAGE_BYTES = 4096;
 const REGIME = { regime: "recoverable" } as const;
+/** Where a meta page has them, its head included. */
+const FREE_AT = 48;
+const MAIN_AT = 96;
+const LAST_AT = 144;
+/** Of the commit that was flushed last. */
+const FLUSHED_AT = 2048;
+const SAFE_RESTORE = 0x0800;
+const OVERLAPPING = 0x1000;
 const COMMITS = 12;
 const BLOCKS = 1000;
 
@@ -88,6 +96,74 @@ pages("that are damaged are found in any place, unless the walk had no time", as
     assert.throws(() => checkPages(directory, REGIME), withCode("E_INDEX_CORRUPT"));
     truncateSync(data, 0);
     assert.throws(() => checkPages(directory, REGIME), withCode("E_INDEX_CORRUPT"));
+  });
+});
+
+/** A closed environment with free pages, and what is seen of it after its file was written over. */
+async function withDamage(body: (whole: Buffer, lookAt: (bytes: Buffer) => void) => void): Promise<void> {
+  await withDirectory(async (directory) => {
+    const index = openIndex(directory, REGIME);
+    for (let commit = 0; commit < COMMITS; commit += 1) {
+      for (let block = 0; block < BLOCKS / 4; block += 1)
+        index.putEntry(commit, block, entryOf(commit + block));
+      await index.sync();
+      index.removeEntry(commit, commit);
+    }
+    await index.close();
+    const data = join(directory, "data.mdb");
+    body(readFileSync(data), (bytes) => {
+      writeFileSync(data, bytes);
+      checkPages(directory, REGIME);
+    });
+  });
+}
+
+pages("that say what they are, how large, or how their trees are kept are believed by LMDB", async () => {
+  await withDamage((whole, lookAt) => {
+    lookAt(whole);
+    for (const start of [0, PAGE_BYTES]) {
+      for (const [at, bits] of [
+        [18, 0xffff],
+        [FREE_AT, 0xffff_ffff],
+        [FREE_AT + 4, 0xffff & ~(SAFE_RESTORE | OVERLAPPING)],
+        [MAIN_AT + 4, 0xffff],
+      ] as const) {
+        for (let bit = 0; bit < 32; bit += 1) {
+          if (((bits >>> bit) & 1) === 0) continue;
+          const bytes = Buffer.from(whole);
+          const place = start + at + (bit >> 3);
+          bytes.writeUInt8(bytes.readUInt8(place) ^ (1 << (bit & 7)), place);
+          assert.throws(() => lookAt(bytes), withCode("E_INDEX_CORRUPT"), `byte ${place} bit ${bit & 7}`);
+        }
+      }
+    }
+  });
+});
+
+pages("are used, or free once, and none is nobody's past the end of the file", async () => {
+  await withDamage((whole, lookAt) => {
+    const meta = metaOf(whole, "recoverable");
+    assert.ok(typeof meta === "object" && meta.free.depth === 1);
+    const leaf = meta.free.root * PAGE_BYTES;
+    const node = leaf + HEAD_BYTES + whole.readUInt16LE(leaf + HEAD_BYTES);
+    const list = node + 8 + whole.readUInt16LE(node + 6);
+    const places = Array.from(
+      { length: Number(whole.readBigUInt64LE(list)) },
+      (_, place) => list + 8 * (place + 1),
+    );
+    const place = places.find((at) => whole.readBigInt64LE(at) > 0n);
+    assert.ok(place !== undefined);
+    for (const number of [meta.main.root, meta.free.root, 1, meta.lastPage + 1, -meta.lastPage - 1]) {
+      const bytes = Buffer.from(whole);
+      bytes.writeBigInt64LE(BigInt(number), place);
+      assert.throws(() => lookAt(bytes), withCode("E_INDEX_CORRUPT"), `${number} as a free page`);
+    }
+    for (let bit = 9; bit < 64; bit += 1) {
+      const bytes = Buffer.from(whole);
+      const last = BigInt(meta.lastPage) ^ (1n << BigInt(bit));
+      for (const start of [0, FLUSHED_AT, PAGE_BYTES]) bytes.writeBigUInt64LE(last, start + LAST_AT);
+      assert.throws(() => lookAt(bytes), withCode("E_INDEX_CORRUPT"), `bit ${bit} of the last page`);
+    }
   });
 });
 

@@ -20,6 +20,9 @@ const FLIPS_A_RUN = 25;
 /** A prime, so that flips go over all places. */
 const STRIDE = 101;
 const HEAD_BYTES = 160;
+/** So many flips go to the meta pages, of which LMDB believes every word. */
+const META_SHARE = 0.2;
+const META_PAGES = 2;
 
 export const flipTag = (block: number) => tagOf(Math.floor(block / FILES), `file${block % FILES}`);
 
@@ -119,17 +122,22 @@ export async function flipMany(
     const origin = path.join(place, kind);
     await leaveCache(origin, kind);
     const places = placesIn(origin);
+    const metas = places.filter(({ file, at }) => file.endsWith("data.mdb") && at < META_PAGES * 4096);
     // Every page has its turn before any has a second one.
     const from = Math.floor(random() * places.length);
     for (let done = 0; done < flips / 2; done += FLIPS_A_RUN) {
       const directories: string[] = [];
       const told: string[] = [];
       for (let flip = done; flip < Math.min(done + FLIPS_A_RUN, flips / 2); flip += 1) {
-        const { file, at, bytes } = places[(from + flip * STRIDE) % places.length] as (typeof places)[0];
+        const inMeta = random() < META_SHARE;
+        const number = inMeta ? Math.floor(random() * metas.length) : (from + flip * STRIDE) % places.length;
+        const { file, at, bytes } = (inMeta ? metas : places)[number] as (typeof places)[0];
         const directory = path.join(place, `flip${flip}`);
         fs.cpSync(origin, directory, { recursive: true });
         // Heads of pages are where it hurts.
-        const within = Math.floor(random() * (random() < 0.5 ? Math.min(bytes, HEAD_BYTES) : bytes));
+        const within = Math.floor(
+          random() * (inMeta || random() < 0.5 ? Math.min(bytes, HEAD_BYTES) : bytes),
+        );
         const bit = 1 << Math.floor(random() * 8);
         flipBit(path.join(directory, file), at + within, bit);
         directories.push(directory);
