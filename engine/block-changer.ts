@@ -7,7 +7,8 @@ import { GROUP_BYTES, NO_SLOT, SLOT_GROUPS, pagesOf } from "../index/core/layout
 import { CHECKSUM_CRC32, type Entry } from "../index/entry.js";
 import type { Bypass } from "./api.js";
 import { type BlockWriter, SCARCE_ERRNOS, verdictOf } from "./block-writer.js";
-import type { BlockParts, Blocks } from "./blocks.js";
+import type { Blocks } from "./blocks.js";
+import type { BlockParts } from "./block-parts.js";
 import { type ChangePlan, planCut, planForget, planWrite } from "./change-plan.js";
 import { CheckedPages, groupPages, presentOf } from "./checked-pages.js";
 import type { ObjectState } from "./object-states.js";

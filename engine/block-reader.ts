@@ -4,7 +4,8 @@ import { GROUP_BYTES, NO_SLOT, PAGE_BYTES, SLOT_BYTES, pagesOf } from "../index/
 import type { Entry } from "../index/entry.js";
 import type { BypassReason, GetResult } from "./api.js";
 import { SCARCE_ERRNOS } from "./block-writer.js";
-import type { BlockParts, Blocks } from "./blocks.js";
+import type { Blocks } from "./blocks.js";
+import type { BlockParts } from "./block-parts.js";
 import { CheckedPages, type KnownBlock, type PageBytes, presentOf, zeroOf } from "./checked-pages.js";
 import { common, union, without } from "./pages.js";
 import { incompletePages, isAvailable, isWhole, pagesOfSpan, spansOf } from "./presence.js";

@@ -1,7 +1,8 @@
 /** Reads present pages of a block, checked: all present pages of the groups that the wanted ones lie in, and no more. */
 import { GROUP_BYTES, GROUP_PAGES, SLOT_GROUPS, pagesOf } from "../index/core/layout.js";
 import type { Entry } from "../index/entry.js";
-import type { BlockParts, Blocks } from "./blocks.js";
+import type { Blocks } from "./blocks.js";
+import type { BlockParts } from "./block-parts.js";
 import type { ObjectState } from "./object-states.js";
 import { type Pages, common, endOf, firstOf, isNone, pagesBetween, startOf } from "./pages.js";
 

@@ -12,7 +12,7 @@ import {
   WRITE_BYTES_MAX,
   ZERO_BYTES_MAX,
 } from "./api.js";
-import type { Life } from "./blocks.js";
+import type { Life } from "./block-parts.js";
 import { allMissing, cutContent, forgetRange, readContent, writeContent } from "./file-content.js";
 import { bytesBeforeEnd } from "./file-ranges.js";
 import { checkFileRange, checkRange, coherencyOf, outcomeOf, sizeOf } from "./handle-arguments.js";

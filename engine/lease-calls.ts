@@ -1,7 +1,8 @@
 /** getOrLease of the library: reads, and leases the fetch of what is not there. The table behind it: leases.ts. */
 import { checkBlock, nameBuffer } from "../index/core/names.js";
 import type { Bypass, PutResult, Tag } from "./api.js";
-import type { Blocks, Life } from "./blocks.js";
+import type { Blocks } from "./blocks.js";
+import type { Life } from "./block-parts.js";
 import type { Counters } from "./counters.js";
 import type { Gate } from "./gate.js";
 import { checkBlockBytes } from "./handle-arguments.js";

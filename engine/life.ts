@@ -1,7 +1,8 @@
 /** A life of the index put together: the room and the ranking over it, and the leases of its files. */
 import { PAGE_BYTES, SLOT_BYTES } from "../index/core/layout.js";
 import type { BlockIndex } from "../index/block-index.js";
-import type { Blocks, Life } from "./blocks.js";
+import type { Blocks } from "./blocks.js";
+import type { Life } from "./block-parts.js";
 import { watchCommits } from "./commit-watch.js";
 import type { Counters } from "./counters.js";
 import type { Drive } from "./cull/drive.js";

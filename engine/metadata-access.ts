@@ -3,7 +3,7 @@ import type { BlockIndex } from "../index/block-index.js";
 import { isCacheError } from "../index/core/errors.js";
 import type { MetadataRecord, SetRecord, ValueRecord } from "../index/metadata-records.js";
 import type { Bypass, BypassReason, PutResult } from "./api.js";
-import type { Life } from "./blocks.js";
+import type { Life } from "./block-parts.js";
 import type { CheckedOptions, checkList } from "./metadata-arguments.js";
 import type { RemoveResult } from "./metadata-api.js";
 import { pageOf } from "./metadata-page.js";

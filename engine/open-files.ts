@@ -2,7 +2,7 @@
 import { NO_SLOT } from "../index/core/layout.js";
 import { checkName } from "../index/core/names.js";
 import type { BypassReason } from "./api.js";
-import type { Life } from "./blocks.js";
+import type { Life } from "./block-parts.js";
 import { type OpenFileParts, lookAt } from "./file-look.js";
 import type { ObjectState } from "./object-states.js";
 import type {

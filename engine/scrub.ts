@@ -5,7 +5,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { NO_SLOT } from "../index/core/layout.js";
 import { SCRUB_BYTES_PER_SECOND, type ScrubStatus } from "./api-trust.js";
-import type { Blocks, Life } from "./blocks.js";
+import type { Blocks } from "./blocks.js";
+import type { Life } from "./block-parts.js";
 import { monotonicMs } from "./clock.js";
 import type { LogFunction } from "./log.js";
 import type { Checksummer } from "./slots/checksums.js";

@@ -4,7 +4,8 @@
  */
 import type { BlockIndex } from "../index/block-index.js";
 import { type CacheError, messageOf } from "../index/core/errors.js";
-import { Blocks, type Life } from "./blocks.js";
+import { Blocks } from "./blocks.js";
+import type { Life } from "./block-parts.js";
 import type { AdminParts } from "./admin/admin.js";
 import { PinKeeper } from "./admin/pins.js";
 import { Walks } from "./admin/walks.js";

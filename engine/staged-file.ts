@@ -6,7 +6,7 @@ import { CacheError } from "../index/core/errors.js";
 import { ATTRIBUTES_BYTES_MAX, pagesOf } from "../index/core/layout.js";
 import { checkBlock, nameBuffer } from "../index/core/names.js";
 import type { Bypass, BypassReason, PutResult } from "./api.js";
-import type { Life } from "./blocks.js";
+import type { Life } from "./block-parts.js";
 import { type OpenFileParts, isWhole } from "./file-look.js";
 import { checkBlockBytes, sizeOf } from "./handle-arguments.js";
 import { type ObjectState, recordBytes } from "./object-states.js";

@@ -9,7 +9,8 @@ import type {
   CookieHandle,
   VolumeHandle,
 } from "./api.js";
-import type { Blocks, Life } from "./blocks.js";
+import type { Blocks } from "./blocks.js";
+import type { Life } from "./block-parts.js";
 import type { Counters } from "./counters.js";
 import { LocalCookie } from "./cookie-handle.js";
 import { coherencyOf, outcomeOf } from "./handle-arguments.js";

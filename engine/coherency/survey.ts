@@ -6,7 +6,8 @@
 import type { BlockIndex } from "../../index/block-index.js";
 import { NO_SLOT, SLOT_PAGES, pagesOf } from "../../index/core/layout.js";
 import type { Entry } from "../../index/entry.js";
-import type { Blocks, Life } from "../blocks.js";
+import type { Blocks } from "../blocks.js";
+import type { Life } from "../block-parts.js";
 import { monotonicMs } from "../clock.js";
 import type { LogFunction } from "../log.js";
 import type { Checksummer } from "../slots/checksums.js";
