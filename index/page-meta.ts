@@ -51,7 +51,10 @@ export function metaOf(pages: Buffer, regime: Exclude<Regime, "volatile">): Meta
   const isNew = one === 0 && other === 0;
   if (!isNew && !inTurn) return `commits ${one} and ${other} where one follows the other`;
   if (regime === "durable") return other > one ? odd : even;
-  return flushedOf(flushedOf(even, odd), metaAt(pages, FLUSHED_AT));
+  const picked = flushedOf(flushedOf(even, odd), metaAt(pages, FLUSHED_AT));
+  // Where one of the two pages has the commit that was flushed, LMDB goes by that page, unseen.
+  const used = [even, odd].find(({ transaction }) => transaction === picked.transaction) ?? picked;
+  return isSame(used, picked) ? picked : `commit ${picked.transaction} in two versions`;
 }
 
 /** mdb_pick_meta() with MDB_SAFE_RESTORE: what was not flushed does not count, on whichever boot. */
@@ -60,6 +63,13 @@ function flushedOf(one: Meta, other: Meta): Meta {
   const latest = one.transaction >= other.transaction ? one : other;
   if (!latest.overlapping) return latest;
   return one.transaction > other.transaction ? other : one;
+}
+
+function isSame(one: Meta, other: Meta): boolean {
+  const trees = [one.free, one.main, other.free, other.main].map(
+    ({ depth, entries, root }) => `${depth} ${entries} ${root}`,
+  );
+  return trees[0] === trees[2] && trees[1] === trees[3] && one.lastPage === other.lastPage;
 }
 
 /** What the page, or the part of one, that begins at `start` says; nothing of it is checked. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import { BlockIndex } from "../../index/block-index.js";
 import { checkPages } from "../../index/page-check.js";
-import { HEAD_BYTES, metaOf } from "../../index/page-meta.js";
+import { HEAD_BYTES, type Meta, metaOf } from "../../index/page-meta.js";
 import { cacheId, entryOf, openIndex, withCode, withDirectory } from "./support.js";
 
 const pages = suite("pages of an environment");
@@ -136,6 +136,18 @@ pages("that say what they are, how large, or how their trees are kept are believ
           assert.throws(() => lookAt(bytes), withCode("E_INDEX_CORRUPT"), `byte ${place} bit ${bit & 7}`);
         }
       }
+    }
+  });
+});
+
+pages("that were flushed say what the commit itself said, by which LMDB goes", async () => {
+  await withDamage((whole, lookAt) => {
+    const { transaction } = metaOf(whole, "recoverable") as Meta;
+    const start = transaction % 2 === 0 ? 0 : PAGE_BYTES;
+    for (const at of [FREE_AT + 6, FREE_AT + 32, FREE_AT + 40, MAIN_AT + 6, MAIN_AT + 40, LAST_AT]) {
+      const bytes = Buffer.from(whole);
+      bytes.writeUInt8(bytes.readUInt8(start + at) ^ 1, start + at);
+      assert.throws(() => lookAt(bytes), withCode("E_INDEX_CORRUPT"), `byte ${start + at}`);
     }
   });
 });
