@@ -19,7 +19,7 @@ interface Part {
 const PARTS: readonly Part[] = [
   { name: "files", program: "files-run" },
   { name: "flips", program: "flips-run" },
-  { name: "kills", program: "../run", tests: "^crash/(kill|crowd)" },
+  { name: "kills", program: "../run", tests: "^crash/(kill|crowd|leases)" },
   { name: "direct", program: "../run", tests: "^direct/" },
   { name: "fuzz", program: "../run", tests: "^fuzz/" },
   { name: "model", program: "../run", tests: "^model/" },
