@@ -1,15 +1,25 @@
 /** The owner of a cache with a flipped bit: opens it, reads and writes, closes, and says what came of it. See flips.ts. */
+import type { OwnedCache } from "../../engine/api.js";
 import { isCacheError } from "../../index/core/errors.js";
 import { bytesOf, openAt } from "../support/temp-cache.js";
 import { BLOCKS, BYTES, type Outcome, flipTag } from "./flips.js";
 
 const OPTIONS = { onUnclean: "verify" } as const;
+const NO_HITS = "no hits";
 /** What an operator is told to do about a ledger, or a directory, that does not read back. */
 const ADVICE =
   /move .* away|want (its own|an empty directory|a local file system)|is not that of a tagcache|this program knows|Cannot use /;
 
 async function look(directory: string): Promise<Outcome> {
   const cache = await openAt(directory, OPTIONS);
+  try {
+    return await use(cache);
+  } finally {
+    await cache.close();
+  }
+}
+
+async function use(cache: OwnedCache): Promise<Outcome> {
   const { start } = await cache.status();
   let hits = 0;
   for (let round = 0; round < 2; round += 1) {
@@ -26,16 +36,15 @@ async function look(directory: string): Promise<Outcome> {
   }
   const foreign = await cache.get({ ...flipTag(0), inode: "file9" });
   if (foreign.kind === "hit") return { kind: "WRONG", detail: "a file that never was has content" };
-  await cache.close();
-  const detail = start.reason ?? `${hits} hits`;
+  const detail = start.reason ?? (hits === 0 ? NO_HITS : `${hits} hits`);
   return start.action === "wipe" ? { kind: "wiped", detail } : { kind: "right", detail };
 }
 
-/** An index that cannot commit keeps its owner from a clean stop; the next one has to wipe it. */
+/** An index that cannot commit is replaced by its owner, or keeps him from a clean stop; then the next one has to wipe it. */
 async function afterFailure(directory: string, failure: string): Promise<Outcome> {
-  const next = await look(directory);
-  const detail = `${failure}; then: ${next.detail}`;
-  return { kind: next.kind === "wiped" ? "died once, then wiped" : "WRONG", detail };
+  const { kind, detail } = await look(directory);
+  const empty = kind === "wiped" || (kind === "right" && detail === NO_HITS);
+  return { kind: empty ? "died once, then wiped" : "WRONG", detail: `${failure}; then: ${detail}` };
 }
 
 const [task, ...directories] = process.argv.slice(2);
