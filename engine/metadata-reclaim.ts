@@ -3,6 +3,7 @@
  * and struck off when it is gone, so that a stop in between leaves nothing behind for good.
  */
 import type { BlockIndex } from "../index/block-index.js";
+import { isCacheError } from "../index/core/errors.js";
 import { RECLAIM_OBJECT_ID, reclaimName, reclaimedId } from "../index/metadata-records.js";
 
 /** A stamp above every sequence number: all of a file that is gone. */
@@ -53,7 +54,17 @@ export function* reclaimMetadata(
     after = next;
   } while (after !== undefined);
   if (kind !== undefined) return;
-  const noted = index.metadata.get(RECLAIM_OBJECT_ID, "reclaim", reclaimName(objectId));
-  if (noted !== undefined && noted.sequence <= stamp)
+  if (isNotedUpTo(index, objectId, stamp))
     index.metadata.remove(RECLAIM_OBJECT_ID, "reclaim", reclaimName(objectId));
+}
+
+/** A note that does not read back says nothing more, so it may be struck off. */
+function isNotedUpTo(index: BlockIndex, objectId: number, stamp: number): boolean {
+  try {
+    const noted = index.metadata.get(RECLAIM_OBJECT_ID, "reclaim", reclaimName(objectId));
+    return noted !== undefined && noted.sequence <= stamp;
+  } catch (error) {
+    if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
+    return true;
+  }
 }

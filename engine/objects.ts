@@ -12,7 +12,7 @@ import type { ObjectRecord } from "../index/records.js";
 import type { Noticed } from "./direct/lookup-format.js";
 import { ObjectState, type VolumeState } from "./object-states.js";
 import { VolumeTally } from "./volume-tally.js";
-import { Volumes, findReadable } from "./volumes.js";
+import { Volumes } from "./volumes.js";
 
 /** States kept in memory beyond those in use. */
 export const IDLE_OBJECTS_MAX = 16_384;
@@ -28,12 +28,11 @@ export class Objects {
   readonly #names: NameIndex;
   readonly counters: ObjectCounters;
   readonly volumes: Volumes;
-  readonly #onCorrupt: (error: CacheError) => void;
   /** Loaded states that nobody uses, the longest unused first. */
   readonly #idle = new Set<ObjectState>();
 
   /**
-   * @param onCorrupt told of records that do not read back; they count as absent and are written anew.
+   * @param onCorrupt told of records of file systems that do not read back; they are written anew.
    * @param takeStamp the next number of the sequence that generations and stamps share.
    * @param gone takes the counts of volumes that leave memory.
    */
@@ -46,7 +45,6 @@ export class Objects {
   ) {
     this.#names = index.names;
     this.counters = counters;
-    this.#onCorrupt = onCorrupt;
     this.volumes = new Volumes({ names: index.names, counters, onCorrupt, takeStamp, gone });
   }
 
@@ -75,9 +73,7 @@ export class Objects {
     const loaded = volume.objects.get(key);
     if (loaded !== undefined) return loaded;
     const bytes = checkName("inode", inode);
-    const record = volume.recorded
-      ? findReadable(() => this.#names.findObject(volume.id, bytes), this.#onCorrupt)
-      : undefined;
+    const record = volume.recorded ? this.#names.findObject(volume.id, bytes) : undefined;
     if (record === undefined) return undefined;
     const state = new ObjectState(record.id, volume, keptBytes(bytes));
     state.coherency = keptBytes(record.coherency);

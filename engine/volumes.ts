@@ -26,26 +26,12 @@ export interface VolumesOptions {
   readonly names: NameIndex;
   /** The next id; counted up. */
   readonly counters: { nextVolumeId: number };
-  /** Told of records that do not read back; they count as absent and are written anew. */
+  /** Told of records of file systems that do not read back; they are written anew. */
   readonly onCorrupt: (error: CacheError) => void;
   /** The next number of the sequence that generations and stamps share. */
   readonly takeStamp: (noticed: Noticed) => number;
   /** Takes the counts of volumes that leave memory. */
   readonly gone: VolumeTally;
-}
-
-/** What `find` finds, or undefined if a damaged record is there, which `onCorrupt` is told. */
-export function findReadable<T>(
-  find: () => T | undefined,
-  onCorrupt: (error: CacheError) => void,
-): T | undefined {
-  try {
-    return find();
-  } catch (error) {
-    if (!isCacheError(error, "E_INDEX_CORRUPT")) throw error;
-    onCorrupt(error);
-    return undefined;
-  }
 }
 
 export class Volumes {
@@ -101,8 +87,7 @@ export class Volumes {
     const loaded = this.#volumes.get(key);
     if (loaded !== undefined) return loaded;
     const [fsBytes, volumeBytes] = [checkFsName(fs), checkName("volume", volume)];
-    const { names, onCorrupt } = this.#options;
-    const record = findReadable(() => names.findVolume(fsBytes, volumeBytes), onCorrupt);
+    const record = this.#options.names.findVolume(fsBytes, volumeBytes);
     if (record === undefined) return undefined;
     const state = new VolumeState(record.id, this.system(record.fs), keptBytes(record.volume));
     state.coherency = keptBytes(record.coherency);
@@ -174,6 +159,13 @@ export class Volumes {
       names.putFs({ fs: state.fs, stamp: state.stamp });
     }
     return state;
+  }
+
+  /** Content of the file system with a lower sequence number does not exist. */
+  stampOf(fs: Buffer): number {
+    const state = this.system(fs);
+    if (state.users === 0) this.#systems.delete(nameKey(fs));
+    return state.stamp;
   }
 
   /** Queues the record of a file system. */

@@ -61,7 +61,10 @@ export class BlockIndex {
       const layers = inFlight === undefined ? [pending] : [inFlight, pending];
       return { store, layers, onDamaged: this.#onDamaged };
     };
-    this.names = new NameIndex(store, this.#writer, () => this.#checkOpen());
+    this.names = new NameIndex(store, this.#writer, {
+      checkOpen: () => this.#checkOpen(),
+      onDamaged: (where, error) => this.#onDamaged(where, error),
+    });
     this.metadata = new MetadataIndex(this.#layers, this.#commits);
     this.walks = new RecordWalks(this.#layers);
   }
@@ -93,7 +96,7 @@ export class BlockIndex {
     this.#writer.watch(watch);
   }
 
-  /** `watch` is told of records that walks find damaged and pass over. @returns who was told until now. */
+  /** `watch` is told of records that are found damaged and count as none. @returns who was told until now. */
   watchDamage(watch: OnDamaged): OnDamaged {
     const before = this.#onDamaged;
     this.#onDamaged = watch;

@@ -15,19 +15,30 @@ import {
   encodeObjectRecord,
   encodeVolumeRecord,
 } from "./records.js";
+import { type OnDamaged, readable } from "./scan.js";
 
-/** Every method throws E_CLOSED once the index is closed; reads throw E_INDEX_CORRUPT when what they find does not read back. */
+/**
+ * Every method throws E_CLOSED once the index is closed. A record of a volume or a file that does not read back is told to
+ * `onDamaged` and counts as none: named again, they get other ids, under which nothing is found.
+ */
 export class NameIndex {
   readonly #store: Store<IndexTable>;
   readonly #writer: IndexCommits;
   readonly #checkOpen: () => void;
+  readonly #onDamaged: OnDamaged;
 
-  constructor(store: Store<IndexTable>, writer: IndexCommits, checkOpen: () => void) {
+  constructor(
+    store: Store<IndexTable>,
+    writer: IndexCommits,
+    { checkOpen, onDamaged }: { checkOpen: () => void; onDamaged: OnDamaged },
+  ) {
     this.#store = store;
     this.#writer = writer;
     this.#checkOpen = checkOpen;
+    this.#onDamaged = onDamaged;
   }
 
+  /** @throws {CacheError} E_INDEX_CORRUPT: what it forbade may be anything of the file system. */
   findFs(fs: Buffer): FsRecord | undefined {
     const key = fsKey(fs);
     const queued = this.#queuedName((changes) => changes.systems, key);
@@ -44,8 +55,7 @@ export class NameIndex {
     const key = volumeKey(fs, volume);
     const queued = this.#queuedName((changes) => changes.volumes, key);
     if (queued !== undefined) return queued.record ?? undefined;
-    const value = this.#store.get("volumes", key);
-    const record = value === undefined ? undefined : decodeVolumeRecord(key, value);
+    const record = this.#read("volumes", key, decodeVolumeRecord);
     return record?.volume.equals(volume) ? record : undefined;
   }
 
@@ -64,8 +74,7 @@ export class NameIndex {
     const key = objectKey(volumeId, inode);
     const queued = this.#queuedName((changes) => changes.objects, key);
     if (queued !== undefined) return queued.record ?? undefined;
-    const value = this.#store.get("objects", key);
-    const record = value === undefined ? undefined : decodeObjectRecord(key, value);
+    const record = this.#read("objects", key, decodeObjectRecord);
     return record?.inode.equals(inode) ? record : undefined;
   }
 
@@ -78,6 +87,17 @@ export class NameIndex {
     const key = objectKey(record.volumeId, record.inode);
     this.#writer.undone?.removeName(key);
     this.#changeName((changes) => changes.objects, { key, value: undefined, record: null });
+  }
+
+  #read<T>(
+    table: "volumes" | "objects",
+    key: Buffer,
+    decode: (key: Buffer, value: Buffer) => T,
+  ): T | undefined {
+    return readable({ table, key }, this.#onDamaged, () => {
+      const value = this.#store.get(table, key);
+      return value === undefined ? undefined : decode(key, value);
+    });
   }
 
   #changeName<T>(namesOf: (changes: Changes) => Map<string, NameChange<T>>, change: NameChange<T>): void {

@@ -152,7 +152,12 @@ export function* walkNames<NameRecord>(
   }
 }
 
-function readable<T>(where: DamagedKey, onDamaged: OnDamaged, read: () => T): T | undefined {
+/** What `read` gives, or undefined if that does not read back, which `onDamaged` is told. */
+export function readable<T>(
+  where: DamagedKey,
+  onDamaged: OnDamaged,
+  read: () => T | undefined,
+): T | undefined {
   try {
     return read();
   } catch (error) {

@@ -44,7 +44,7 @@ export function* cachedBlocks(
 ): Generator<{ readonly block: number; readonly entry: Entry } | undefined> {
   const { index, objects } = blocks.life;
   // Whoever is not loaded has what its records say.
-  const recorded = Math.max(index.names.findFs(volume.fs)?.stamp ?? 0, volume.stamp, object.stamp);
+  const recorded = Math.max(objects.volumes.stampOf(volume.fs), volume.stamp, object.stamp);
   const ranges = object.ranges ?? [];
   for (const { block } of index.blocksOf(object.id)) {
     const entry = blocks.entryOf(object.id, block);
