@@ -10,6 +10,7 @@ import { type NameBytes, checkName, keptBytes, nameKey } from "../index/core/nam
 import type { NameIndex } from "../index/name-index.js";
 import type { ObjectRecord } from "../index/records.js";
 import type { Noticed } from "./direct/lookup-format.js";
+import { IdleStates } from "./idle-states.js";
 import { ObjectState, type VolumeState } from "./object-states.js";
 import { VolumeTally } from "./volume-tally.js";
 import { Volumes } from "./volumes.js";
@@ -28,8 +29,7 @@ export class Objects {
   readonly #names: NameIndex;
   readonly counters: ObjectCounters;
   readonly volumes: Volumes;
-  /** Loaded states that nobody uses, the longest unused first. */
-  readonly #idle = new Set<ObjectState>();
+  readonly #idle = new IdleStates<ObjectState>(IDLE_OBJECTS_MAX, (object) => this.#drop(object));
 
   /**
    * @param onCorrupt told of records of file systems that do not read back; they are written anew.
@@ -167,13 +167,11 @@ export class Objects {
 
   /** Somebody uses the file: its state stays until letGo. */
   hold(object: ObjectState): void {
-    object.users += 1;
-    if (object.users === 1) this.#idle.delete(object);
+    this.#idle.hold(object);
   }
 
   letGo(object: ObjectState): void {
-    object.users -= 1;
-    if (object.users === 0) this.#idle.add(object);
+    this.#idle.letGo(object);
   }
 
   /** Files that are loaded and that nobody uses, the longest unused first. */
@@ -189,10 +187,6 @@ export class Objects {
     this.volumes.hold(state.volume);
     state.volume.objects.set(key, state);
     this.#idle.add(state);
-    for (const oldest of this.#idle) {
-      if (this.#idle.size <= IDLE_OBJECTS_MAX) break;
-      this.#drop(oldest);
-    }
     return state;
   }
 

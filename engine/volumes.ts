@@ -16,6 +16,7 @@ import {
 import type { NameIndex } from "../index/name-index.js";
 import type { VolumeRecord } from "../index/records.js";
 import type { Noticed } from "./direct/lookup-format.js";
+import { IdleStates } from "./idle-states.js";
 import { FsState, VolumeState } from "./object-states.js";
 import { VolumeTally } from "./volume-tally.js";
 
@@ -43,8 +44,7 @@ export class Volumes {
   #lastFs: string | undefined;
   #lastName: string | undefined;
   #last: VolumeState | undefined;
-  /** Loaded states that nobody uses, the longest unused first. */
-  readonly #idle = new Set<VolumeState>();
+  readonly #idle = new IdleStates<VolumeState>(IDLE_VOLUMES_MAX, (volume) => this.#drop(volume));
 
   constructor(options: VolumesOptions) {
     this.#options = options;
@@ -132,13 +132,11 @@ export class Volumes {
 
   /** Somebody uses the volume: its state stays until letGo. */
   hold(volume: VolumeState): void {
-    volume.users += 1;
-    if (volume.users === 1) this.#idle.delete(volume);
+    this.#idle.hold(volume);
   }
 
   letGo(volume: VolumeState): void {
-    volume.users -= 1;
-    if (volume.users === 0) this.#idle.add(volume);
+    this.#idle.letGo(volume);
   }
 
   /** The state of a file system, known before or not; it lives as long as a volume of it is loaded. */
@@ -179,10 +177,6 @@ export class Volumes {
     this.#byId.set(state.id, state);
     state.system.users += 1;
     this.#idle.add(state);
-    for (const oldest of this.#idle) {
-      if (this.#idle.size <= IDLE_VOLUMES_MAX) break;
-      this.#drop(oldest);
-    }
     return state;
   }
 

@@ -118,7 +118,8 @@ class Walk {
     const meta = this.#meta(regime);
     if (meta.pageBytes !== PAGE_BYTES) this.#fail("another page size");
     this.#transaction = meta.transaction;
-    if (meta.lastPage >= PAGES_MAX) this.#fail(`page ${meta.lastPage} as its last one`); // the third one's
+    // Of a commit that only the third meta page has, this was not looked at yet.
+    if (meta.lastPage >= PAGES_MAX) this.#fail(`page ${meta.lastPage} as its last one`);
     this.#lastPage = meta.lastPage;
     this.#plant(meta.free, "free");
     this.#plant(meta.main, "main");

@@ -3,9 +3,19 @@ import "../support/in-memory.js";
 import assert from "node:assert/strict";
 import { suite } from "uvu";
 import type { OwnedCache } from "../../engine/api.js";
+import { fsckDirectory } from "../../engine/fsck/fsck.js";
 import { followFsck } from "../../engine/fsck/follow.js";
 import { ATTRIBUTE, BLOCKS, BYTES, type Damage, breakCache } from "../support/broken.js";
-import { MIB, bytesOf, expectHit, openAt, store, tagOf, withPlace } from "../support/temp-cache.js";
+import {
+  MIB,
+  bytesOf,
+  expectHit,
+  expectSound,
+  openAt,
+  store,
+  tagOf,
+  withPlace,
+} from "../support/temp-cache.js";
 
 const damaged = suite("a record that does not read back");
 const NAMED = { fs: "test", volume: "handles" };
@@ -88,6 +98,9 @@ for (const table of ["volumes", "objects", "blocks", "metadata"] as const) {
           const { start, corrupt } = await next.status();
           assert.deepEqual([start.kind, corrupt], ["clean", 0]);
           await next.close();
+          // Slots, files and counts that the record spoke for are a repair's matter.
+          await fsckDirectory({ directory, deep: true, repair: true });
+          await expectSound(directory);
         });
       }
     });
