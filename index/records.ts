@@ -10,6 +10,7 @@ import { Packr } from "msgpackr";
 import { CacheError } from "./core/errors.js";
 import { CACHE_ID_BYTES, COHERENCY_BYTES_MAX, FORMAT_VERSION, OBJECT_IDS_MAX } from "./core/layout.js";
 import { decodeObjectKey, decodeVolumeKey, fsKey, nameDigest, objectKey, volumeKey } from "./keys.js";
+import { fitsMsgpack } from "./msgpack-fits.js";
 
 export const RECORD_VERSION = 1;
 
@@ -192,8 +193,10 @@ export function unpack(what: string, value: Uint8Array, version = RECORD_VERSION
   if (value.length === 0) throw corrupt(what, "no bytes that pass their checksum");
   if (value[0] !== version) throw corrupt(what, `version ${value[0]}, want ${version}`);
   let fields: unknown;
+  const packed = Buffer.from(value.subarray(1));
+  if (!fitsMsgpack(packed)) throw corrupt(what, "no msgpack");
   try {
-    fields = packr.unpack(Buffer.from(value.subarray(1)));
+    fields = packr.unpack(packed);
   } catch (cause) {
     throw corrupt(what, "no msgpack", cause);
   }
